@@ -1,0 +1,152 @@
+use std::net::IpAddr;
+
+use crate::{Detail, Event, Level};
+
+/// A field of an event, by its OpenTelemetry or ECS name. Look the name up once, then read it from every event.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Field {
+    ClientAddress,
+    Method,
+    Url,
+    Path,
+    Query,
+    Status,
+    ResponseSize,
+    Referrer,
+    UserAgent,
+    Domain,
+    RequestBody,
+    User,
+    Session,
+    Service,
+    Host,
+    Level,
+    Message,
+    Logger,
+    /// In nanoseconds, as ECS counts it.
+    Duration,
+    Template,
+    Source,
+    /// The record as it came.
+    Raw,
+    /// A field of the record that has no place of its own, by the record's own name for it.
+    Other(Box<str>),
+}
+
+/// What stands in a field.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Value<'a> {
+    Absent,
+    Text(&'a [u8]),
+    Number(f64),
+    Address(IpAddr),
+}
+
+/// The first name of each is OpenTelemetry's (or ECS's, where OpenTelemetry has none); the others are known as well.
+const NAMES: &[(Field, &[&str])] = &[
+    (Field::ClientAddress, &["client.address", "source.ip", "client.ip", "source.address", "c-ip", "remote_addr", "src_ip"]),
+    (Field::Method, &["http.request.method", "cs-method", "http.method"]),
+    (Field::Url, &["url.original", "url.full", "cs-uri", "c-uri"]),
+    (Field::Path, &["url.path", "cs-uri-stem", "http.target"]),
+    (Field::Query, &["url.query", "cs-uri-query", "c-uri-query"]),
+    (Field::Status, &["http.response.status_code", "sc-status", "http.status_code", "status"]),
+    (Field::ResponseSize, &["http.response.body.size", "http.response.body.bytes", "sc-bytes", "bytes"]),
+    (Field::Referrer, &["http.request.header.referer", "http.request.referrer", "cs-referer"]),
+    (Field::UserAgent, &["user_agent.original", "cs-user-agent", "c-useragent", "user_agent"]),
+    (Field::Domain, &["server.address", "url.domain", "destination.domain", "cs-host", "vhost"]),
+    (Field::RequestBody, &["http.request.body.content"]),
+    (Field::User, &["user.name", "enduser.id", "cs-username", "user"]),
+    (Field::Session, &["session.id", "session_id", "trace.id", "trace_id"]),
+    (Field::Service, &["service.name", "service"]),
+    (Field::Host, &["host.name", "hostname", "host"]),
+    (Field::Level, &["log.level", "severity_text", "level"]),
+    (Field::Message, &["message", "body", "msg"]),
+    (Field::Logger, &["log.logger", "logger", "process.name"]),
+    (Field::Duration, &["event.duration", "duration"]),
+    (Field::Template, &["log.record.template", "template"]),
+    (Field::Source, &["log.file.path", "source"]),
+    (Field::Raw, &["event.original", "log.record.original"]),
+];
+
+impl Field {
+    /// The field of that name; an unknown name is a field of the record's own.
+    #[must_use]
+    pub fn named(name: &str) -> Field {
+        let known = NAMES.iter().find(|(_, names)| names.contains(&name));
+        known.map_or_else(|| Field::Other(name.into()), |(field, _)| field.clone())
+    }
+
+    /// The name to show.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        match self {
+            Field::Other(name) => name,
+            field => NAMES.iter().find(|(known, _)| known == field).map_or("", |(_, names)| names[0]),
+        }
+    }
+
+    /// The names by which Lapwing's own fields are known, the one to show first.
+    pub fn known() -> impl Iterator<Item = &'static [&'static str]> {
+        NAMES.iter().map(|(_, names)| *names)
+    }
+}
+
+impl Event {
+    /// What stands in a field of this event.
+    #[must_use]
+    pub fn get(&self, field: &Field) -> Value<'_> {
+        let text = |text: crate::Text| if text.is_absent() { Value::Absent } else { Value::Text(self.text(text)) };
+        let number = |number: f64| if number == 0.0 { Value::Absent } else { Value::Number(number) };
+        match (field, &self.detail) {
+            (Field::ClientAddress, _) => self.client.map_or_else(|| text(self.client_text), Value::Address),
+            (Field::User, _) => text(self.user),
+            (Field::Session, _) => text(self.session),
+            (Field::Service, _) => text(self.service),
+            (Field::Host, _) => text(self.host),
+            (Field::Level, _) if self.level != Level::Unset => Value::Text(self.level.name().as_bytes()),
+            (Field::Duration, _) => number(self.duration.as_nanos() as f64),
+            (Field::Source, _) => Value::Text(self.origin.name.as_bytes()),
+            (Field::Raw, _) => Value::Text(&self.raw),
+            (Field::Status, _) => self.status().map_or(Value::Absent, |status| Value::Number(f64::from(status))),
+            (Field::Method, Detail::Web(web)) => text(web.method),
+            (Field::Url, Detail::Web(web)) => text(web.target),
+            (Field::Path, Detail::Web(web)) => Value::Text(self.path(web)),
+            (Field::Query, Detail::Web(web)) => self.query(web).map_or(Value::Absent, Value::Text),
+            (Field::ResponseSize, Detail::Web(web)) => web.bytes.map_or(Value::Absent, |bytes| Value::Number(bytes as f64)),
+            (Field::Referrer, Detail::Web(web)) => text(web.referrer),
+            (Field::UserAgent, Detail::Web(web)) => text(web.user_agent),
+            (Field::Domain, Detail::Web(web)) => text(web.domain),
+            (Field::RequestBody, Detail::Web(web)) => text(web.body),
+            (Field::Message, Detail::Log(log)) => text(log.message),
+            (Field::Logger, Detail::Log(log)) => text(log.logger),
+            (Field::Other(name), _) => self.other(name),
+            _ => Value::Absent,
+        }
+    }
+
+    fn other(&self, name: &str) -> Value<'_> {
+        let found = self.fields.iter().find(|(key, _)| self.text(*key) == name.as_bytes());
+        found.map_or(Value::Absent, |(_, value)| Value::Text(self.text(*value)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_name_stands_for_two_fields() {
+        let mut names: Vec<_> = Field::known().flatten().collect();
+        let all = names.len();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), all);
+    }
+
+    #[test]
+    fn fields_are_known_by_opentelemetry_and_ecs_names_alike() {
+        assert_eq!(Field::named("source.ip"), Field::named("client.address"));
+        assert_eq!(Field::named("http.response.status_code").name(), "http.response.status_code");
+        assert_eq!(Field::named("k8s.pod.name"), Field::Other("k8s.pod.name".into()));
+    }
+}

@@ -1,0 +1,46 @@
+use std::borrow::Cow;
+
+use serde::Serialize;
+
+use crate::{Entity, Evidence, Position, Score, Severity, Timestamp};
+
+/// What one detector says of one event (or, at a tick, of one entity).
+#[derive(Debug, Clone, PartialEq)]
+pub struct Finding {
+    pub detector: &'static str,
+    /// The rule or check within the detector.
+    pub rule: Cow<'static, str>,
+    /// What kind of thing happened: `server-error`, `error-burst`, `new-value`...
+    pub class: Cow<'static, str>,
+    pub entity: Entity,
+    pub score: Score,
+    /// At least this severe, whatever the score comes to.
+    pub severity: Severity,
+    /// One sentence for a person.
+    pub reason: String,
+    pub expected: String,
+    pub observed: String,
+}
+
+/// How much one detector contributes to a verdict's score. The parts of a verdict add up to its score.
+#[derive(Debug, Clone, PartialEq, Serialize, serde::Deserialize)]
+pub struct Part {
+    pub detector: Cow<'static, str>,
+    pub rule: Cow<'static, str>,
+    pub value: f32,
+}
+
+/// What the ensemble concludes of one event. Its findings are in order of weight, the strongest first; there is at least one.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Verdict {
+    pub at: Timestamp,
+    /// Where the event stands; ids of anomalies derive from it.
+    pub origin: u64,
+    pub position: Position,
+    pub score: Score,
+    pub severity: Severity,
+    pub parts: Vec<Part>,
+    pub findings: Vec<Finding>,
+    /// The line; none where a silence or another absence is what was found.
+    pub evidence: Option<Evidence>,
+}
