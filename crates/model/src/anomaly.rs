@@ -99,7 +99,9 @@ impl FromStr for AnomalyId {
         if text.len() != 16 {
             return Err(format!("'{text}' is no anomaly id; ids have 16 hexadecimal digits"));
         }
-        u64::from_str_radix(text, 16).map(AnomalyId).map_err(|_| format!("'{text}' is no anomaly id; ids have 16 hexadecimal digits"))
+        u64::from_str_radix(text, 16)
+            .map(AnomalyId)
+            .map_err(|_| format!("'{text}' is no anomaly id; ids have 16 hexadecimal digits"))
     }
 }
 
