@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::{Entity, Part, Score, Severity, Timestamp};
+use crate::{Part, Scope, Score, Severity, Timestamp};
 
 /// Verdicts that belong together (same entity, same class, close in time): stored, listed and told once.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -20,7 +20,10 @@ pub struct Anomaly {
     /// The detector that contributed most to that score.
     pub detector: Cow<'static, str>,
     pub class: Cow<'static, str>,
-    pub entity: Entity,
+    /// What kind of thing the entity is.
+    pub scope: Scope,
+    /// Who or what it is about: an address, a path, a service. Not yet made safe for showing.
+    pub entity: Box<str>,
     /// How many verdicts are in it.
     pub count: u64,
     /// Why, in one sentence, of the verdict that scored highest.

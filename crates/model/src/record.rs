@@ -1,6 +1,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use serde::{Deserialize, Serialize};
 
 use crate::{Timestamp, hash};
 
@@ -34,7 +35,8 @@ pub struct Origin {
 }
 
 /// What people said about how to read an origin's records; what is not said is found out from each record.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct Reading {
     /// The name of a format; none means: find out.
     pub format: Option<Box<str>>,

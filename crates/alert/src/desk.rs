@@ -1,0 +1,325 @@
+//! Verdicts about the same entity and of the same class that follow one another closely are one anomaly.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use lapwing_model::{Anomaly, AnomalyId, Entity, Evidence, Severity, State, Timestamp, Verdict, hash};
+use serde::{Deserialize, Serialize};
+
+/// How verdicts are grouped.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Settings {
+    /// After so many seconds of event time without a further verdict an anomaly is over; the next verdict opens a new one.
+    pub quiet_seconds: u64,
+    /// Verdicts below this severity are kept in scores only and open no anomaly.
+    pub open_at: Severity,
+    /// Anomalies that may be open at once; beyond it the one quiet for longest is closed.
+    pub open_limit: usize,
+    /// Lines of evidence that an anomaly keeps.
+    pub evidence_limit: usize,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Settings { quiet_seconds: 3600, open_at: Severity::Low, open_limit: 10_000, evidence_limit: 5 }
+    }
+}
+
+/// What a verdict did to an anomaly.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Change {
+    /// More of the same: to be stored.
+    Grown,
+    /// New, more severe than before, or ten times as many: to be stored and told.
+    Worth,
+}
+
+/// Keeps the anomalies that are still open. Owned by one thread; knows no clock but the times of events.
+#[derive(Debug)]
+pub struct Desk {
+    settings: Settings,
+    open: BTreeMap<u64, Open>,
+    /// Open anomalies by the time of their last verdict, the one quiet for longest first.
+    by_last: BTreeSet<(Timestamp, u64)>,
+    /// Anomalies closed early because too many were open.
+    crowded_out: u64,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Open {
+    anomaly: Anomaly,
+    /// Tell again when the count reaches this.
+    tell_at: u64,
+}
+
+impl Desk {
+    #[must_use]
+    pub fn new(settings: Settings) -> Self {
+        Desk { settings, open: BTreeMap::new(), by_last: BTreeSet::new(), crowded_out: 0 }
+    }
+
+    /// Takes a verdict; answers the anomaly it is part of and what it changed there. None where the verdict is too mild.
+    pub fn take(&mut self, verdict: &Verdict) -> Option<(&Anomaly, Change)> {
+        let strongest = verdict.findings.first()?;
+        if verdict.severity < self.settings.open_at {
+            return None;
+        }
+        let key = group_key(&strongest.entity, &strongest.class);
+        self.close_if_over(key, verdict.at);
+        let change = match self.open.get_mut(&key) {
+            Some(open) => {
+                self.by_last.remove(&(open.anomaly.last, key));
+                open.grow(verdict, self.settings.evidence_limit)
+            }
+            None => {
+                self.make_room();
+                self.open.insert(key, Open { anomaly: first_of(verdict, key), tell_at: 10 });
+                Change::Worth
+            }
+        };
+        let open = self.open.get(&key)?;
+        self.by_last.insert((open.anomaly.last, key));
+        Some((&open.anomaly, change))
+    }
+
+    /// Closes what has been quiet for long enough at `now` (event time).
+    pub fn tick(&mut self, now: Timestamp) {
+        let quiet = Duration::from_secs(self.settings.quiet_seconds);
+        while let Some(&(last, key)) = self.by_last.first() {
+            if now.since(last) <= quiet {
+                break;
+            }
+            self.by_last.remove(&(last, key));
+            self.open.remove(&key);
+        }
+    }
+
+    /// Anomalies that are open now.
+    pub fn open(&self) -> impl Iterator<Item = &Anomaly> {
+        self.open.values().map(|open| &open.anomaly)
+    }
+
+    /// How many anomalies were closed early because too many were open at once.
+    #[must_use]
+    pub fn crowded_out(&self) -> u64 {
+        self.crowded_out
+    }
+
+    /// Appends this desk's state to `out`.
+    pub fn save(&self, out: &mut Vec<u8>) {
+        // Serialising plain data into memory has nothing that can fail; an empty state would start the desk afresh.
+        out.extend(postcard::to_stdvec(&(&self.open, self.crowded_out)).unwrap_or_default());
+    }
+
+    /// Continues from a saved state.
+    ///
+    /// # Errors
+    /// Where the bytes are not a desk's.
+    pub fn load(&mut self, state: &[u8]) -> Result<(), String> {
+        let (open, crowded_out): (BTreeMap<u64, Open>, u64) =
+            postcard::from_bytes(state).map_err(|error| format!("the alert desk's saved state cannot be read: {error}"))?;
+        self.by_last = open.iter().map(|(&key, open)| (open.anomaly.last, key)).collect();
+        self.open = open;
+        self.crowded_out = crowded_out;
+        Ok(())
+    }
+
+    fn close_if_over(&mut self, key: u64, at: Timestamp) {
+        let Some(open) = self.open.get(&key) else { return };
+        if at.since(open.anomaly.last) > Duration::from_secs(self.settings.quiet_seconds) {
+            self.by_last.remove(&(open.anomaly.last, key));
+            self.open.remove(&key);
+        }
+    }
+
+    fn make_room(&mut self) {
+        while self.open.len() >= self.settings.open_limit.max(1) {
+            let Some((_, key)) = self.by_last.pop_first() else { break };
+            self.open.remove(&key);
+            self.crowded_out += 1;
+        }
+    }
+}
+
+impl Open {
+    fn grow(&mut self, verdict: &Verdict, evidence_limit: usize) -> Change {
+        let anomaly = &mut self.anomaly;
+        anomaly.count += 1;
+        anomaly.time = anomaly.time.min(verdict.at);
+        anomaly.last = anomaly.last.max(verdict.at);
+        let worse = verdict.severity > anomaly.severity;
+        anomaly.severity = anomaly.severity.max(verdict.severity);
+        let stronger = verdict.score > anomaly.score;
+        if verdict.score >= anomaly.score {
+            describe(anomaly, verdict);
+        }
+        keep_evidence(&mut anomaly.evidence, verdict.evidence.as_ref(), stronger, evidence_limit);
+        if worse || anomaly.count >= self.tell_at {
+            self.tell_at = (anomaly.count * 10).max(self.tell_at);
+            return Change::Worth;
+        }
+        Change::Grown
+    }
+}
+
+/// The first lines stay, so that a person sees how it began; of the later ones the last place goes to the strongest.
+fn keep_evidence(kept: &mut Vec<Evidence>, line: Option<&Evidence>, stronger: bool, limit: usize) {
+    let Some(line) = line else { return };
+    if kept.len() < limit {
+        kept.push(line.clone());
+    } else if let (true, Some(last)) = (stronger, kept.last_mut()) {
+        *last = line.clone();
+    }
+}
+
+fn first_of(verdict: &Verdict, group: u64) -> Anomaly {
+    let strongest = &verdict.findings[0];
+    let mut anomaly = Anomaly {
+        id: id_of(verdict, group),
+        time: verdict.at,
+        last: verdict.at,
+        severity: verdict.severity,
+        score: verdict.score,
+        detector: strongest.detector.into(),
+        class: strongest.class.clone(),
+        scope: strongest.entity.scope,
+        entity: strongest.entity.name.clone(),
+        count: 1,
+        reason: String::new(),
+        parts: Vec::new(),
+        expected: String::new(),
+        observed: String::new(),
+        evidence: verdict.evidence.iter().cloned().collect(),
+        state: State::Open,
+        note: String::new(),
+    };
+    describe(&mut anomaly, verdict);
+    anomaly
+}
+
+fn describe(anomaly: &mut Anomaly, verdict: &Verdict) {
+    let strongest = &verdict.findings[0];
+    anomaly.score = verdict.score;
+    anomaly.detector = strongest.detector.into();
+    anomaly.reason.clone_from(&strongest.reason);
+    anomaly.expected.clone_from(&strongest.expected);
+    anomaly.observed.clone_from(&strongest.observed);
+    anomaly.parts.clone_from(&verdict.parts);
+}
+
+fn group_key(entity: &Entity, class: &str) -> u64 {
+    hash(&[entity.key().to_le_bytes(), hash(class.as_bytes()).to_le_bytes()].concat())
+}
+
+fn id_of(verdict: &Verdict, group: u64) -> AnomalyId {
+    let words = [group, verdict.origin, verdict.position.offset, verdict.position.line];
+    AnomalyId(hash(&words.map(u64::to_le_bytes).concat()))
+}
+
+#[cfg(test)]
+mod tests {
+    use lapwing_model::{Finding, Position, Scope, Score};
+
+    use super::*;
+
+    fn verdict(entity: &str, class: &'static str, second: i64, score: f32) -> Verdict {
+        let finding = Finding {
+            detector: "rules",
+            rule: "r".into(),
+            class: class.into(),
+            entity: Entity::new(Scope::Client, entity),
+            score: Score::new(score),
+            severity: Severity::Info,
+            reason: format!("reason at {second}"),
+            expected: String::new(),
+            observed: String::new(),
+        };
+        Verdict {
+            at: Timestamp::from_seconds(second),
+            origin: 1,
+            position: Position { offset: 100 + second.unsigned_abs(), line: second.unsigned_abs() },
+            score: Score::new(score),
+            severity: Severity::of(Score::new(score)),
+            parts: Vec::new(),
+            findings: vec![finding],
+            evidence: Some(Evidence { file: "a.log".into(), line: second.unsigned_abs(), text: "x".into() }),
+        }
+    }
+
+    fn take(desk: &mut Desk, verdict: &Verdict) -> (Anomaly, Change) {
+        let (anomaly, change) = desk.take(verdict).expect("severe enough to open an anomaly");
+        (anomaly.clone(), change)
+    }
+
+    #[test]
+    fn verdicts_of_one_entity_and_class_are_one_anomaly_with_a_growing_count() {
+        let mut desk = Desk::new(Settings::default());
+        let (first, change) = take(&mut desk, &verdict("203.0.113.9", "scan", 10, 0.6));
+        assert_eq!(change, Change::Worth);
+        let (second, change) = take(&mut desk, &verdict("203.0.113.9", "scan", 20, 0.6));
+        assert_eq!((second.id, second.count, change), (first.id, 2, Change::Grown));
+        let (other, _) = take(&mut desk, &verdict("203.0.113.9", "flood", 20, 0.6));
+        assert_ne!(other.id, first.id);
+    }
+
+    #[test]
+    fn unsorted_verdicts_never_make_a_negative_span() {
+        let mut desk = Desk::new(Settings::default());
+        take(&mut desk, &verdict("a", "scan", 1000, 0.6));
+        let (anomaly, _) = take(&mut desk, &verdict("a", "scan", 400, 0.6));
+        assert_eq!((anomaly.time, anomaly.last), (Timestamp::from_seconds(400), Timestamp::from_seconds(1000)));
+    }
+
+    #[test]
+    fn after_a_quiet_time_a_new_anomaly_opens() {
+        let mut desk = Desk::new(Settings::default());
+        let (first, _) = take(&mut desk, &verdict("a", "scan", 0, 0.6));
+        let (second, change) = take(&mut desk, &verdict("a", "scan", 3601, 0.6));
+        assert_ne!(second.id, first.id);
+        assert_eq!(change, Change::Worth);
+        desk.tick(Timestamp::from_seconds(10_000));
+        assert_eq!(desk.open().count(), 0);
+    }
+
+    #[test]
+    fn people_are_told_again_when_it_gets_worse_or_ten_times_as_much() {
+        let mut desk = Desk::new(Settings::default());
+        take(&mut desk, &verdict("a", "scan", 0, 0.6));
+        assert_eq!(take(&mut desk, &verdict("a", "scan", 1, 0.8)).1, Change::Worth);
+        let told = (2..250).filter(|&s| take(&mut desk, &verdict("a", "scan", s, 0.8)).1 == Change::Worth).count();
+        assert_eq!(told, 2, "at 20 and at 200 verdicts: ten times what was told last");
+    }
+
+    #[test]
+    fn mild_verdicts_open_nothing() {
+        let mut desk = Desk::new(Settings::default());
+        assert!(desk.take(&verdict("a", "scan", 0, 0.1)).is_none());
+    }
+
+    #[test]
+    fn a_flood_of_entities_stays_within_the_limit_and_is_counted() {
+        let mut desk = Desk::new(Settings { open_limit: 100, ..Settings::default() });
+        for i in 0..1000 {
+            take(&mut desk, &verdict(&format!("10.0.{}.{}", i / 250, i % 250), "scan", i, 0.6));
+        }
+        assert_eq!((desk.open().count(), desk.crowded_out()), (100, 900));
+    }
+
+    #[test]
+    fn a_saved_desk_goes_on_as_if_nothing_had_happened() {
+        let mut desk = Desk::new(Settings::default());
+        for s in 0..7 {
+            take(&mut desk, &verdict("a", "scan", s, 0.6));
+        }
+        let mut state = Vec::new();
+        desk.save(&mut state);
+        let mut revived = Desk::new(Settings::default());
+        revived.load(&state).expect("its own state");
+        for s in 7..30 {
+            let verdict = verdict("a", "scan", s, 0.7);
+            assert_eq!(take(&mut desk, &verdict), take(&mut revived, &verdict));
+        }
+        assert!(revived.load(b"\xff\xff\xff").is_err());
+    }
+}
