@@ -7,7 +7,7 @@ use lapwing_model::{Anomaly, AnomalyId, Entity, Evidence, Severity, State, Times
 use serde::{Deserialize, Serialize};
 
 /// How verdicts are grouped.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
     /// After so many seconds of event time without a further verdict an anomaly is over; the next verdict opens a new one.

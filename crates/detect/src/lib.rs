@@ -1,1 +1,114 @@
+//! Events in, verdicts out: the detectors and their ensemble.
+//!
+//! Adding a detector: one file with its settings, its `KIND`, its tests, and its name in the list below.
 
+mod batch;
+#[cfg(test)]
+mod contract;
+mod ensemble;
+mod findings;
+mod shard;
+#[cfg(test)]
+mod testing;
+
+use std::sync::Arc;
+
+pub use batch::{BATCH_EVENTS, Batch, Events};
+pub use ensemble::{Ensemble, Settings as EnsembleSettings};
+pub use findings::{Findings, Found};
+use lapwing_model::{Scope, Timestamp};
+use lapwing_rules::RuleSet;
+use serde::{Deserialize, Serialize};
+pub use shard::{Shard, State};
+
+/// Judges the events of one partition of its scope's keys. Owned by one thread: no lock, no I/O, no clock.
+///
+/// The same events and ticks always give the same findings, wherever batches begin and end; memory is bounded whatever comes.
+pub trait Detector: Send {
+    /// Judges the events in order, each before learning from it.
+    fn observe(&mut self, events: Events<'_>, findings: &mut Findings);
+
+    /// Event time has reached `now`; called about once a second of event time, between the events it passed between.
+    fn tick(&mut self, _now: Timestamp, _findings: &mut Findings) {}
+
+    /// Appends the state to `out`; a detector that remembers nothing appends nothing.
+    fn save(&self, out: &mut Vec<u8>);
+
+    /// Continues from a saved state, exactly.
+    ///
+    /// # Errors
+    /// Where the bytes are no state of this detector with these settings.
+    fn load(&mut self, state: &[u8]) -> Result<(), String>;
+
+    /// How many keys (clients, sources...) it keeps state for, for `/metrics`.
+    fn entities(&self) -> usize {
+        0
+    }
+}
+
+/// A kind of detector: what configuration, documentation, metrics and tests need to know of it.
+#[derive(Debug)]
+pub struct Kind {
+    pub name: &'static str,
+    /// One sentence for people.
+    pub summary: &'static str,
+    pub family: Family,
+    /// One detector for each of these scopes and each partition.
+    pub scopes: &'static [Scope],
+    pub enabled: fn(&Settings) -> bool,
+    pub build: fn(&Setup, Scope) -> Box<dyn Detector>,
+}
+
+/// What the ensemble weighs together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Family {
+    Rules,
+    Statistical,
+    Sequence,
+}
+
+/// What detectors are built from.
+#[derive(Debug, Clone)]
+pub struct Setup {
+    pub settings: Settings,
+    pub rules: Arc<RuleSet>,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Setup { settings: Settings::default(), rules: Arc::new(RuleSet::compile(Vec::new()).0) }
+    }
+}
+
+macro_rules! detectors {
+    ($($name:ident),+ $(,)?) => {
+        $(pub mod $name;)+
+
+        /// Every kind of detector there is.
+        pub const ALL: &[Kind] = &[$($name::KIND),+];
+
+        /// The settings of every detector: the section `detectors` of the configuration.
+        #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+        #[serde(default, deny_unknown_fields)]
+        pub struct Settings {
+            $(pub $name: $name::Settings,)+
+        }
+    };
+}
+
+detectors! {
+    rules,
+    thresholds,
+    windows,
+    novelty,
+    silence,
+}
+
+impl Kind {
+    /// The kind of that name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<&'static Kind> {
+        ALL.iter().find(|kind| kind.name == name)
+    }
+}

@@ -1,0 +1,154 @@
+//! What flows to the detectors: events in order, the seconds of event time that pass between them, and who judges which.
+
+use lapwing_model::{Event, PARTITIONS, Scope, Timestamp, hash, partition};
+
+/// Events in input order, shared read-only by everybody who judges them.
+#[derive(Debug, Default)]
+pub struct Batch {
+    /// Running number of the batch; batches are judged in this order without a gap.
+    pub sequence: u64,
+    pub events: Vec<Event>,
+    /// Before the event at `.0` event time reached `.1`. In order.
+    pub ticks: Vec<(u16, Timestamp)>,
+    /// After this batch every judge hands out its state, for a snapshot.
+    pub barrier: bool,
+    routes: Routes,
+}
+
+/// The most events that one batch holds: positions in it are `u16`.
+pub const BATCH_EVENTS: usize = 1024;
+
+impl Batch {
+    #[must_use]
+    pub fn new(sequence: u64, events: Vec<Event>, ticks: Vec<(u16, Timestamp)>) -> Batch {
+        let routes = Routes::of(&events);
+        Batch { sequence, events, ticks, barrier: false, routes }
+    }
+
+    /// The positions of the events that partition `number` of a scope judges.
+    pub(crate) fn route(&self, scope: Scope, number: usize) -> &[u16] {
+        self.routes.get(scope, number)
+    }
+}
+
+/// The events of a batch that one detector judges: positions into all, in order.
+#[derive(Debug, Clone, Copy)]
+pub struct Events<'a> {
+    all: &'a [Event],
+    mine: &'a [u16],
+}
+
+impl<'a> Events<'a> {
+    #[must_use]
+    pub fn new(all: &'a [Event], mine: &'a [u16]) -> Self {
+        Events { all, mine }
+    }
+
+    /// Position in the batch, and the event.
+    pub fn iter(&self) -> impl Iterator<Item = (u16, &'a Event)> + use<'a> {
+        let all = self.all;
+        self.mine.iter().filter_map(move |&at| Some((at, all.get(at as usize)?)))
+    }
+}
+
+/// For each scope, the events by partition of their key: one list cut into [`PARTITIONS`] runs.
+#[derive(Debug, Default)]
+struct Routes {
+    scopes: Vec<Route>,
+}
+
+#[derive(Debug, Default)]
+struct Route {
+    positions: Vec<u16>,
+    /// Where each partition's run ends.
+    ends: [u16; PARTITIONS],
+}
+
+const ROUTED: [Scope; 10] = [
+    Scope::Client,
+    Scope::Network,
+    Scope::User,
+    Scope::Session,
+    Scope::Endpoint,
+    Scope::Service,
+    Scope::Host,
+    Scope::Source,
+    Scope::All,
+    Scope::Event,
+];
+
+impl Routes {
+    fn of(events: &[Event]) -> Routes {
+        Routes { scopes: ROUTED.iter().map(|&scope| Route::of(scope, events)).collect() }
+    }
+
+    fn get(&self, scope: Scope, number: usize) -> &[u16] {
+        let Some(route) = self.scopes.get(scope as usize) else { return &[] };
+        let start = if number == 0 { 0 } else { route.ends[number - 1] };
+        &route.positions[start as usize..route.ends[number] as usize]
+    }
+}
+
+impl Route {
+    /// A counting sort by partition; stable, so each run keeps the order of the input.
+    fn of(scope: Scope, events: &[Event]) -> Route {
+        let number = |event: &Event| key(scope, event).map(partition);
+        let mut counts = [0_u16; PARTITIONS];
+        for number in events.iter().filter_map(number) {
+            counts[number] += 1;
+        }
+        let mut ends = [0_u16; PARTITIONS];
+        let mut end = 0;
+        for (slot, count) in ends.iter_mut().zip(counts) {
+            *slot = end;
+            end += count;
+        }
+        let mut positions = vec![0; end as usize];
+        for (at, event) in events.iter().enumerate() {
+            if let Some(number) = number(event) {
+                positions[ends[number] as usize] = at as u16;
+                ends[number] += 1;
+            }
+        }
+        Route { positions, ends }
+    }
+}
+
+/// The key that decides who judges an event. What needs no state is spread by position; what is one state for everything
+/// has one owner.
+fn key(scope: Scope, event: &Event) -> Option<u64> {
+    match scope {
+        Scope::Event => Some(event.position.offset.wrapping_mul(0x9E37_79B9_7F4A_7C15)),
+        Scope::All => Some(all_key()),
+        scope => event.keys.get(scope),
+    }
+}
+
+/// The key under which the one state for everything lives.
+fn all_key() -> u64 {
+    hash(b"everything")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::events;
+
+    #[test]
+    fn every_event_with_a_key_is_judged_by_exactly_one_partition_and_in_order() {
+        let batch = Batch::new(0, events(500), Vec::new());
+        for scope in ROUTED {
+            let mut seen = vec![0; batch.events.len()];
+            for number in 0..PARTITIONS {
+                let route = batch.route(scope, number);
+                assert!(route.is_sorted());
+                for &at in route {
+                    seen[at as usize] += 1;
+                }
+            }
+            for (event, seen) in batch.events.iter().zip(seen) {
+                assert_eq!(seen, u32::from(key(scope, event).is_some()), "{scope}");
+            }
+        }
+    }
+}

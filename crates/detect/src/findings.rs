@@ -1,0 +1,74 @@
+use lapwing_model::{Event, Finding, Timestamp};
+
+/// Collects what the detectors say of one batch.
+#[derive(Debug, Default)]
+pub struct Findings {
+    found: Vec<Found>,
+    tick: Option<(u16, Timestamp)>,
+    order: u32,
+}
+
+/// A finding, and where in the batch it belongs.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Found {
+    /// The event it is about; for what was found at a tick, the event before which the tick came.
+    pub at: u16,
+    /// The time of the tick; none for findings about an event.
+    pub tick: Option<Timestamp>,
+    /// Which detector of which partition spoke: orders findings about the same event the same way for any number of shards.
+    pub order: u32,
+    pub finding: Finding,
+}
+
+impl Findings {
+    /// About the event at position `at` of the batch.
+    pub fn push(&mut self, at: u16, finding: Finding) {
+        self.found.push(Found { at, tick: None, order: self.order, finding });
+    }
+
+    /// The same, where there is one.
+    pub fn extend_event(&mut self, at: u16, finding: Option<Finding>) {
+        if let Some(finding) = finding {
+            self.push(at, finding);
+        }
+    }
+
+    /// About no event: found while time passed.
+    pub fn push_at_tick(&mut self, finding: Finding) {
+        let (at, now) = self.tick.unwrap_or_default();
+        self.found.push(Found { at, tick: Some(now), order: self.order, finding });
+    }
+
+    pub(crate) fn speaks(&mut self, order: u32, tick: Option<(u16, Timestamp)>) {
+        self.order = order;
+        self.tick = tick;
+    }
+
+    /// All findings in the order of the input, however many shards they came from.
+    #[must_use]
+    pub fn in_order(shards: impl IntoIterator<Item = Findings>) -> Vec<Found> {
+        let mut all: Vec<Found> = shards.into_iter().flat_map(|findings| findings.found).collect();
+        // At one position what time brought comes before what the event brings. The sort is stable: what one detector says
+        // at one place stays in its order.
+        all.sort_by_key(|found| (found.at, found.tick.map_or(i64::MAX, Timestamp::nanos), found.order));
+        all
+    }
+
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.found.is_empty()
+    }
+
+    #[must_use]
+    pub fn as_slice(&self) -> &[Found] {
+        &self.found
+    }
+}
+
+impl Found {
+    /// The event it is about, or none for what was found at a tick.
+    #[must_use]
+    pub fn event<'a>(&self, events: &'a [Event]) -> Option<&'a Event> {
+        if self.tick.is_some() { None } else { events.get(self.at as usize) }
+    }
+}

@@ -1,0 +1,164 @@
+//! Sigma rules: those that come with Lapwing, and people's own.
+
+use std::sync::Arc;
+
+use lapwing_model::{Entity, Event, Field, Finding, Scope, Score, Severity, Value, printable};
+use lapwing_rules::{Body, Criteria, Fields, KEYWORDS, Level, Rule, RuleSet, Scratch};
+use serde::{Deserialize, Serialize};
+
+use crate::{Detector, Events, Family, Findings, Kind, Setup};
+
+pub const KIND: Kind = Kind {
+    name: "rules",
+    summary: "Sigma rules on single events: fatal errors, server errors, suspicious words, and people's own",
+    family: Family::Rules,
+    scopes: &[Scope::Event],
+    enabled: |settings| settings.rules.enabled,
+    build: |setup, _| Box::new(Rules::new(setup)),
+};
+
+/// The rules that come with Lapwing: file name and text.
+pub const BUILTIN: &[(&str, &str)] = &[
+    ("builtin/errors.yml", include_str!("../../../rules/errors.yml")),
+    ("builtin/keywords.yml", include_str!("../../../rules/keywords.yml")),
+];
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Settings {
+    pub enabled: bool,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Settings { enabled: true }
+    }
+}
+
+#[derive(Debug)]
+struct Rules {
+    set: Arc<RuleSet>,
+    fields: Vec<Field>,
+    scratch: Scratch,
+    matched: Vec<usize>,
+}
+
+impl Rules {
+    fn new(setup: &Setup) -> Rules {
+        let set = setup.rules.clone();
+        Rules { fields: fields(&set), set, scratch: Scratch::new(), matched: Vec::new() }
+    }
+}
+
+impl Detector for Rules {
+    fn observe(&mut self, events: Events<'_>, findings: &mut Findings) {
+        for (at, event) in events.iter() {
+            self.set.matches(&mut self.scratch, &Seen { event, fields: &self.fields }, &mut self.matched);
+            for &number in self.matched.iter().filter(|&&number| self.set.speaks(number)) {
+                findings.push(at, finding(&self.set.rules()[number], event));
+            }
+        }
+    }
+
+    fn save(&self, _: &mut Vec<u8>) {}
+
+    fn load(&mut self, _: &[u8]) -> Result<(), String> {
+        Ok(())
+    }
+}
+
+/// The fields that a rule set asks for, looked up once.
+pub(crate) fn fields(set: &RuleSet) -> Vec<Field> {
+    set.fields().iter().map(|name| if name == KEYWORDS { Field::Raw } else { Field::named(name) }).collect()
+}
+
+/// An event as the rules see it.
+pub(crate) struct Seen<'a> {
+    pub(crate) event: &'a Event,
+    pub(crate) fields: &'a [Field],
+}
+
+impl Fields for Seen<'_> {
+    fn get(&self, field: usize) -> lapwing_rules::Value<'_> {
+        match self.event.get(&self.fields[field]) {
+            Value::Absent => lapwing_rules::Value::Absent,
+            Value::Text(text) => lapwing_rules::Value::Text(text),
+            Value::Number(number) => lapwing_rules::Value::Number(number),
+            Value::Address(address) => lapwing_rules::Value::Address(address),
+        }
+    }
+}
+
+fn finding(rule: &Rule, event: &Event) -> Finding {
+    let observed = observed(rule, event);
+    let (score, severity) = weight(rule.level);
+    Finding {
+        detector: KIND.name,
+        rule: rule.key().to_owned().into(),
+        class: class(rule),
+        entity: entity(rule, event),
+        score,
+        severity,
+        reason: if observed.is_empty() { rule.title.clone() } else { format!("{}: {observed}", rule.title) },
+        expected: "no event that this rule describes".to_owned(),
+        observed,
+    }
+}
+
+/// What kind of thing a rule finds: what it says itself, else its name.
+pub(crate) fn class(rule: &Rule) -> std::borrow::Cow<'static, str> {
+    rule.class.clone().unwrap_or_else(|| "rule-match".to_owned()).into()
+}
+
+/// A level's score and severity.
+pub(crate) fn weight(level: Level) -> (Score, Severity) {
+    match level {
+        Level::Informational => (Score::new(0.1), Severity::Info),
+        Level::Low => (Score::new(0.3), Severity::Low),
+        Level::Medium => (Score::new(0.6), Severity::Medium),
+        Level::High => (Score::new(0.85), Severity::High),
+        Level::Critical => (Score::new(0.97), Severity::Critical),
+    }
+}
+
+/// Whom a finding of the rule is about: the field the rule names, else whom the event is about.
+pub(crate) fn entity(rule: &Rule, event: &Event) -> Entity {
+    let scope = rule.entity.as_deref().and_then(|name| scope(&Field::named(name)));
+    scope.and_then(|scope| event.entity_of(scope)).unwrap_or_else(|| event.entity())
+}
+
+fn scope(field: &Field) -> Option<Scope> {
+    match field {
+        Field::ClientAddress => Some(Scope::Client),
+        Field::User => Some(Scope::User),
+        Field::Session => Some(Scope::Session),
+        Field::Path | Field::Url => Some(Scope::Endpoint),
+        Field::Service => Some(Scope::Service),
+        Field::Host => Some(Scope::Host),
+        Field::Source => Some(Scope::Source),
+        _ => None,
+    }
+}
+
+/// What stands in the fields that the rule asks for.
+fn observed(rule: &Rule, event: &Event) -> String {
+    let mut names = Vec::new();
+    if let Body::Detection(detection) = &rule.body {
+        detection.selections.iter().for_each(|selection| asked(&selection.criteria, &mut names));
+    }
+    let shown = names.iter().filter_map(|name| match event.get(&Field::named(name)) {
+        Value::Absent => None,
+        Value::Text(text) => Some(format!("{name} {}", printable(text).within(120))),
+        Value::Number(number) => Some(format!("{name} {number}")),
+        Value::Address(address) => Some(format!("{name} {address}")),
+    });
+    shown.take(3).collect::<Vec<_>>().join(", ")
+}
+
+fn asked<'a>(criteria: &'a Criteria, names: &mut Vec<&'a str>) {
+    match criteria {
+        Criteria::All(all) | Criteria::Any(all) => all.iter().for_each(|one| asked(one, names)),
+        Criteria::Item(item) if item.field != KEYWORDS && !names.contains(&item.field.as_str()) => names.push(&item.field),
+        Criteria::Item(_) => {}
+    }
+}

@@ -1,0 +1,121 @@
+//! Some of the partitions of every detector's keys, judged by one worker.
+
+use std::collections::BTreeMap;
+
+use lapwing_model::{PARTITIONS, Scope};
+
+use crate::{ALL, Batch, Detector, Events, Findings, Setup};
+
+/// Owns whole partitions of every detector. What it finds does not depend on how many shards there are.
+pub struct Shard {
+    seats: Vec<Seat>,
+}
+
+/// One detector for one partition of its keys.
+struct Seat {
+    name: &'static str,
+    scope: Scope,
+    partition: usize,
+    order: u32,
+    detector: Box<dyn Detector>,
+}
+
+/// The saved states of detectors, by `kind/scope/partition`: the same names for any number of shards.
+pub type State = BTreeMap<String, Vec<u8>>;
+
+impl Shard {
+    /// The shard that owns every partition whose number is `index` modulo `shards`.
+    #[must_use]
+    pub fn new(setup: &Setup, index: usize, shards: usize) -> Shard {
+        let mut seats = Vec::new();
+        let kinds = ALL.iter().filter(|kind| (kind.enabled)(&setup.settings));
+        let scoped = kinds.flat_map(|kind| kind.scopes.iter().map(move |&scope| (kind, scope)));
+        for (number, (kind, scope)) in scoped.enumerate() {
+            for partition in (0..PARTITIONS).filter(|partition| partition % shards.max(1) == index) {
+                let order = (number * PARTITIONS + partition) as u32;
+                seats.push(Seat { name: kind.name, scope, partition, order, detector: (kind.build)(setup, scope) });
+            }
+        }
+        Shard { seats }
+    }
+
+    /// The shard that owns everything.
+    #[must_use]
+    pub fn whole(setup: &Setup) -> Shard {
+        Shard::new(setup, 0, 1)
+    }
+
+    /// Judges a batch: every detector sees its events in order, and the ticks where they fall between them.
+    pub fn judge(&mut self, batch: &Batch, findings: &mut Findings) {
+        for seat in &mut self.seats {
+            seat.judge(batch, findings);
+        }
+    }
+
+    pub fn save(&self, state: &mut State) {
+        for seat in &self.seats {
+            let mut out = Vec::new();
+            seat.detector.save(&mut out);
+            if !out.is_empty() {
+                state.insert(seat.key(), out);
+            }
+        }
+    }
+
+    /// Continues from a saved state. A detector that the state does not mention starts afresh.
+    ///
+    /// # Errors
+    /// The states that could not be read, each with its reason; their detectors start afresh, the others continue.
+    pub fn load(&mut self, state: &State) -> Result<(), Vec<String>> {
+        let mut errors = Vec::new();
+        for seat in &mut self.seats {
+            if let Some(bytes) = state.get(&seat.key())
+                && let Err(error) = seat.detector.load(bytes)
+            {
+                errors.push(format!("{}: {error}", seat.key()));
+            }
+        }
+        if errors.is_empty() { Ok(()) } else { Err(errors) }
+    }
+
+    /// How many keys each kind of detector keeps state for.
+    #[must_use]
+    pub fn entities(&self) -> BTreeMap<&'static str, usize> {
+        let mut entities = BTreeMap::new();
+        for seat in &self.seats {
+            *entities.entry(seat.name).or_default() += seat.detector.entities();
+        }
+        entities
+    }
+}
+
+impl Seat {
+    fn judge(&mut self, batch: &Batch, findings: &mut Findings) {
+        let mut mine = batch.route(self.scope, self.partition);
+        for &(before, now) in &batch.ticks {
+            let (passed, rest) = mine.split_at(mine.partition_point(|&at| at < before));
+            mine = rest;
+            self.observe(batch, passed, findings);
+            findings.speaks(self.order, Some((before, now)));
+            self.detector.tick(now, findings);
+        }
+        self.observe(batch, mine, findings);
+    }
+
+    fn observe(&mut self, batch: &Batch, mine: &[u16], findings: &mut Findings) {
+        if !mine.is_empty() {
+            findings.speaks(self.order, None);
+            self.detector.observe(Events::new(&batch.events, mine), findings);
+        }
+    }
+
+    fn key(&self) -> String {
+        format!("{}/{}/{}", self.name, self.scope, self.partition)
+    }
+}
+
+impl std::fmt::Debug for Shard {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_list().entries(self.seats.iter().map(Seat::key)).finish()
+    }
+}

@@ -1,0 +1,192 @@
+//! Sigma correlations: rules about how often other rules match, per entity and window.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use lapwing_model::{Event, Field, Finding, Scope};
+use lapwing_rules::{Body, Comparison, Correlation, CorrelationKind, Correlations, Fired, Limits, Rule, RuleSet, Scratch};
+use serde::{Deserialize, Serialize};
+
+use crate::rules::{Seen, class, entity, fields, weight};
+use crate::{Detector, Events, Family, Findings, Kind, Setup};
+
+pub const KIND: Kind = Kind {
+    name: "thresholds",
+    summary: "Sigma correlations: so many matches of a rule, or so many distinct values, per entity and window",
+    family: Family::Rules,
+    scopes: &[Scope::All],
+    enabled: |settings| settings.thresholds.enabled,
+    build: |setup, _| Box::new(Thresholds::new(setup)),
+};
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Settings {
+    pub enabled: bool,
+    /// Groups (one per combination of `group-by` values) that are remembered; the one seen longest ago is forgotten first.
+    pub groups: usize,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Settings { enabled: true, groups: 100_000 }
+    }
+}
+
+#[derive(Debug)]
+struct Thresholds {
+    rules: Arc<RuleSet>,
+    limits: Limits,
+    /// Made at the first event, since only one partition ever sees one.
+    counting: Option<Counting>,
+}
+
+#[derive(Debug)]
+struct Counting {
+    /// The correlations, and only those other rules that they count.
+    set: RuleSet,
+    fields: Vec<Field>,
+    correlations: Correlations,
+    scratch: Scratch,
+    matched: Vec<usize>,
+    fired: Vec<Fired>,
+}
+
+impl Thresholds {
+    fn new(setup: &Setup) -> Thresholds {
+        let limits = Limits { groups: setup.settings.thresholds.groups, ..Limits::default() };
+        Thresholds { rules: setup.rules.clone(), limits, counting: None }
+    }
+}
+
+impl Counting {
+    fn new(rules: &RuleSet, limits: Limits) -> Counting {
+        let counted: Vec<&str> = rules
+            .rules()
+            .iter()
+            .filter_map(correlation)
+            .flat_map(|correlation| correlation.rules.iter().map(|reference| reference.name.as_str()))
+            .collect();
+        let named = |name: &Option<String>| name.as_deref().is_some_and(|name| counted.contains(&name));
+        let needed = rules.rules().iter().filter(|rule| correlation(rule).is_some() || named(&rule.name) || named(&rule.id));
+        // Rules that compiled together compile in part as well.
+        let (set, _) = RuleSet::compile(needed.cloned().collect());
+        let correlations = Correlations::new(&set, limits, |_, _| true);
+        let fields = fields(&set);
+        Counting { set, fields, correlations, scratch: Scratch::new(), matched: Vec::new(), fired: Vec::new() }
+    }
+
+    fn judge(&mut self, at: u16, event: &Event, findings: &mut Findings) {
+        let seen = Seen { event, fields: &self.fields };
+        self.set.matches(&mut self.scratch, &seen, &mut self.matched);
+        for &number in &self.matched {
+            self.fired.clear();
+            self.correlations.observe(number, event.at.nanos(), &seen, &mut self.fired);
+            for fired in &self.fired {
+                let rule = &self.set.rules()[fired.rule];
+                findings.extend_event(at, correlation(rule).map(|correlation| finding(rule, correlation, fired, event)));
+            }
+        }
+    }
+}
+
+fn correlation(rule: &Rule) -> Option<&Correlation> {
+    match &rule.body {
+        Body::Correlation(correlation) => Some(correlation),
+        Body::Detection(_) => None,
+    }
+}
+
+fn finding(rule: &Rule, correlation: &Correlation, fired: &Fired, event: &Event) -> Finding {
+    let (score, severity) = weight(rule.level);
+    let window = Duration::from_nanos(correlation.timespan_nanos.unsigned_abs());
+    let names = || correlation.rules.iter().map(|reference| reference.name.as_str()).collect::<Vec<_>>().join(", ");
+    let what = match (correlation.kind, &correlation.value_field) {
+        (CorrelationKind::ValueCount, Some(field)) => format!("{} different values of {}", fired.count, field.name),
+        (CorrelationKind::Temporal | CorrelationKind::TemporalOrdered, _) => format!("all of {}", names()),
+        _ => format!("{} events of {}", fired.count, names()),
+    };
+    let observed = format!("{what} within {} s", window.as_secs());
+    Finding {
+        detector: KIND.name,
+        rule: rule.key().to_owned().into(),
+        class: class(rule),
+        entity: entity(rule, event),
+        score,
+        severity,
+        reason: format!("{}: {observed}", rule.title),
+        expected: limits(correlation, window),
+        observed,
+    }
+}
+
+fn limits(correlation: &Correlation, window: Duration) -> String {
+    let limits: Vec<_> = correlation.conditions.iter().map(|(comparison, limit)| format!("{} {limit}", words(*comparison))).collect();
+    if limits.is_empty() {
+        "not all of them together".to_owned()
+    } else {
+        format!("not {} within {} s", limits.join(" and "), window.as_secs())
+    }
+}
+
+fn words(comparison: Comparison) -> &'static str {
+    match comparison {
+        Comparison::Greater => "more than",
+        Comparison::GreaterOrEqual => "at least",
+        Comparison::Less => "less than",
+        Comparison::LessOrEqual => "at most",
+        Comparison::Equal => "exactly",
+        Comparison::NotEqual => "other than",
+    }
+}
+
+impl Detector for Thresholds {
+    fn observe(&mut self, events: Events<'_>, findings: &mut Findings) {
+        let counting = self.counting.get_or_insert_with(|| Counting::new(&self.rules, self.limits));
+        if counting.correlations.is_empty() {
+            return;
+        }
+        for (at, event) in events.iter() {
+            counting.judge(at, event, findings);
+        }
+    }
+
+    fn save(&self, out: &mut Vec<u8>) {
+        if let Some(counting) = &self.counting {
+            counting.correlations.save(out);
+        }
+    }
+
+    fn load(&mut self, state: &[u8]) -> Result<(), String> {
+        let mut counting = Counting::new(&self.rules, self.limits);
+        counting.correlations.load(state).map_err(|error| error.to_string())?;
+        self.counting = Some(counting);
+        Ok(())
+    }
+
+    fn entities(&self) -> usize {
+        self.counting.as_ref().map_or(0, |counting| counting.correlations.groups())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{Line, detector, observe};
+
+    #[test]
+    fn a_burst_of_server_errors_is_high_while_a_single_one_is_not_told_here() {
+        let errors: Vec<_> = (0..12).map(|n| Line::new(n as f64, "10.0.0.1", 503).web(n)).collect();
+        let findings = observe(&mut *detector("thresholds", Scope::All), &errors);
+        assert_eq!(findings.len(), 3, "at the tenth and each further one");
+        assert_eq!((&*findings[0].class, findings[0].severity.name()), ("server-error-burst", "high"));
+        assert_eq!(findings[0].observed, "10 events of server-error within 60 s");
+        assert_eq!(findings[0].entity.name.as_ref(), "a.log");
+    }
+
+    #[test]
+    fn errors_spread_over_time_are_no_burst() {
+        let errors: Vec<_> = (0..50).map(|n| Line::new(n as f64 * 10.0, "10.0.0.1", 503).web(n)).collect();
+        assert!(observe(&mut *detector("thresholds", Scope::All), &errors).is_empty());
+    }
+}

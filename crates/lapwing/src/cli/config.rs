@@ -1,0 +1,284 @@
+//! One YAML file, overridden by environment variables `LAPWING__SECTION__KEY`; what is not said has a default.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use lapwing_detect::{ALL, EnsembleSettings, Setup};
+use lapwing_model::Severity;
+use lapwing_parse::template;
+use lapwing_rules::RuleSet;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::Failed;
+use crate::pipeline::{self, Blueprint};
+use crate::server;
+
+/// Everything that can be set.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Threads that parse and judge; 0 is one per core.
+    pub workers: usize,
+    pub sources: lapwing_source::Settings,
+    pub server: server::Settings,
+    pub rules: Rules,
+    pub templates: template::Settings,
+    pub detectors: lapwing_detect::Settings,
+    pub ensemble: EnsembleSettings,
+    pub alerts: Alerts,
+    pub store: pipeline::Keeping,
+}
+
+/// Which rules are loaded.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Rules {
+    /// Those that come with Lapwing.
+    pub builtin: bool,
+    /// Files and folders of Sigma rules (`*.yml`, `*.yaml`).
+    pub paths: Vec<PathBuf>,
+}
+
+/// Who is told what.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Alerts {
+    /// Only anomalies at least this severe are told; all are stored.
+    pub at: Severity,
+    /// Print alerts as JSON lines.
+    pub console: bool,
+    /// Append alerts as JSON lines to this file.
+    pub file: Option<PathBuf>,
+    pub grouping: lapwing_alert::Settings,
+}
+
+impl Default for Rules {
+    fn default() -> Self {
+        Rules { builtin: true, paths: Vec::new() }
+    }
+}
+
+impl Default for Alerts {
+    fn default() -> Self {
+        Alerts { at: Severity::Low, console: true, file: Some("alerts.json".into()), grouping: lapwing_alert::Settings::default() }
+    }
+}
+
+/// What is at work, for people.
+#[derive(Debug, Clone)]
+pub struct Loaded {
+    pub rules: usize,
+    pub detectors: Vec<&'static str>,
+}
+
+/// A configuration, and where each of its values came from.
+#[derive(Debug, Clone)]
+pub struct Sourced {
+    pub config: Config,
+    /// `section.key` -> `lapwing.yaml` or `LAPWING__SECTION__KEY`; what is missing is a default.
+    pub origins: BTreeMap<String, String>,
+}
+
+const PREFIX: &str = "LAPWING__";
+
+impl Sourced {
+    /// Reads the file (where one is given) and the environment.
+    ///
+    /// # Errors
+    /// Where something cannot be read or is not understood, with its place and, where that helps, what may be meant.
+    pub fn load(file: Option<&Path>, environment: impl Iterator<Item = (String, String)>) -> Result<Sourced, Failed> {
+        let mut origins = BTreeMap::new();
+        let mut merged = Value::Object(serde_json::Map::new());
+        if let Some(path) = file {
+            let name = path.display().to_string();
+            let text = std::fs::read_to_string(path)
+                .map_err(|error| Failed::new(format!("cannot read configuration {name}: {error}; give another file with --config")))?;
+            read::<Config>(&name, &text)?;
+            merged = read::<Option<Value>>(&name, &text)?.unwrap_or(merged);
+            leaves(&merged, "", &mut |leaf, _| drop(origins.insert(leaf, name.clone())));
+        }
+        let mut variables: Vec<_> = environment.filter(|(name, _)| name.starts_with(PREFIX)).collect();
+        variables.sort();
+        for (name, text) in variables {
+            let path: Vec<_> = name[PREFIX.len()..].split("__").map(str::to_lowercase).collect();
+            let value: Value = serde_saphyr::from_str(&text).unwrap_or(Value::String(text));
+            set(&mut merged, &path, value);
+            check(&merged).map_err(|error| Failed::new(format!("environment variable {name}: {error}")))?;
+            origins.insert(path.join("."), name);
+        }
+        let config = check(&merged).map_err(Failed::new)?;
+        Ok(Sourced { config, origins })
+    }
+}
+
+impl Config {
+    /// What the pipeline is built from.
+    ///
+    /// # Errors
+    /// Where rules cannot be read; rules that are wrong are reported and left out.
+    pub fn blueprint(&self) -> Result<Blueprint, Failed> {
+        let (rules, errors) = self.rule_set()?;
+        for error in errors {
+            tracing::error!("{error}");
+        }
+        let detectors = Setup { settings: self.detectors.clone(), rules: Arc::new(rules) };
+        Ok(Blueprint { detectors, ensemble: self.ensemble.clone(), templates: self.templates.clone() })
+    }
+
+    /// The rules that are to be loaded, and what is wrong with the others.
+    ///
+    /// # Errors
+    /// Where a file or folder of rules cannot be read.
+    pub fn rule_set(&self) -> Result<(RuleSet, Vec<String>), Failed> {
+        let mut texts = Vec::new();
+        if self.rules.builtin {
+            texts.extend(lapwing_detect::rules::BUILTIN.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())));
+        }
+        for path in &self.rules.paths {
+            for file in rule_files(path)? {
+                let text = std::fs::read_to_string(&file).map_err(|error| unreadable(&file, &error))?;
+                texts.push((file.display().to_string(), text));
+            }
+        }
+        let (mut rules, mut errors) = (Vec::new(), Vec::new());
+        for (name, text) in texts {
+            let (good, bad) = lapwing_rules::parse(&name, &text);
+            rules.extend(good);
+            errors.extend(bad.iter().map(ToString::to_string));
+        }
+        let (set, bad) = RuleSet::compile(rules);
+        errors.extend(bad.iter().map(ToString::to_string));
+        Ok((set, errors))
+    }
+
+    /// How many threads parse and judge.
+    #[must_use]
+    pub fn workers(&self) -> usize {
+        let cores = || std::thread::available_parallelism().map_or(1, usize::from);
+        if self.workers == 0 { cores() } else { self.workers }
+    }
+
+    /// What is at work.
+    ///
+    /// # Errors
+    /// As [`Config::rule_set`].
+    pub fn loaded(&self) -> Result<Loaded, Failed> {
+        let detectors = ALL.iter().filter(|kind| (kind.enabled)(&self.detectors)).map(|kind| kind.name).collect();
+        Ok(Loaded { rules: self.rule_set()?.0.rules().len(), detectors })
+    }
+}
+
+fn rule_files(path: &Path) -> Result<Vec<PathBuf>, Failed> {
+    if !path.is_dir() {
+        return Ok(vec![path.to_owned()]);
+    }
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(path).map_err(|error| unreadable(path, &error))? {
+        let path = entry.map_err(|error| unreadable(path, &error))?.path();
+        if path.is_dir() {
+            files.extend(rule_files(&path)?);
+        } else if path.extension().is_some_and(|extension| extension == "yml" || extension == "yaml") {
+            files.push(path);
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+fn unreadable(path: &Path, error: &std::io::Error) -> Failed {
+    Failed::new(format!("cannot read rules {}: {error}; correct `rules.paths`", path.display()))
+}
+
+/// Reads YAML; an error names the place and, for a key that does not exist, the one that may be meant.
+fn read<T: for<'de> Deserialize<'de>>(name: &str, text: &str) -> Result<T, Failed> {
+    serde_saphyr::from_str(text).map_err(|error| {
+        let place = error.location().map(|at| format!(":{}:{}", at.line(), at.column())).unwrap_or_default();
+        let message = error.without_snippet().to_string();
+        let message = message.split(" at line ").next().unwrap_or(&message).lines().next().unwrap_or_default();
+        Failed::new(format!("{name}{place}: {}", with_suggestion(message)))
+    })
+}
+
+fn check(merged: &Value) -> Result<Config, String> {
+    serde_json::from_value(merged.clone()).map_err(|error| with_suggestion(&error.to_string()))
+}
+
+/// Serde names the unknown key first and the known ones after it, each in backquotes.
+fn with_suggestion(message: &str) -> String {
+    if !message.contains("unknown field") && !message.contains("unknown variant") {
+        return message.to_owned();
+    }
+    let mut words = message.split('`').skip(1).step_by(2);
+    let Some(unknown) = words.next() else { return message.to_owned() };
+    let near = words.map(|word| (strsim::damerau_levenshtein(word, unknown), word)).min();
+    match near.filter(|(distance, word)| *distance <= word.len().max(4) / 2) {
+        Some((_, word)) => format!("unknown key '{unknown}'; did you mean '{word}'?"),
+        None => message.replace("unknown field", "unknown key"),
+    }
+}
+
+fn set(tree: &mut Value, path: &[String], value: Value) {
+    let Some((first, rest)) = path.split_first() else { return *tree = value };
+    if !tree.is_object() {
+        *tree = Value::Object(serde_json::Map::new());
+    }
+    if let Value::Object(map) = tree {
+        set(map.entry(first.clone()).or_insert(Value::Null), rest, value);
+    }
+}
+
+/// Calls `each` with the dotted path and value of every leaf.
+pub fn leaves(tree: &Value, path: &str, each: &mut impl FnMut(String, &Value)) {
+    match tree {
+        Value::Object(map) if !map.is_empty() => {
+            for (key, value) in map {
+                let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+                leaves(value, &path, each);
+            }
+        }
+        leaf => each(path.to_owned(), leaf),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn environment(variables: &[(&str, &str)]) -> impl Iterator<Item = (String, String)> {
+        variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect::<Vec<_>>().into_iter()
+    }
+
+    #[test]
+    fn an_unknown_key_is_reported_with_its_place_and_the_one_meant() {
+        let error = read::<Config>("lapwing.yaml", "workers: 2\nserver:\n  lissten: 1.2.3.4:80\n").expect_err("a wrong key");
+        assert_eq!(error.to_string(), "lapwing.yaml:3:3: unknown key 'lissten'; did you mean 'listen'?");
+    }
+
+    #[test]
+    fn a_value_of_the_wrong_type_is_reported_with_its_place() {
+        let error = read::<Config>("lapwing.yaml", "workers: many\n").expect_err("a wrong type").to_string();
+        assert!(error.starts_with("lapwing.yaml:1:10: "), "{error}");
+    }
+
+    #[test]
+    fn the_environment_overrides_and_is_named_where_it_is_wrong() {
+        let sourced = Sourced::load(None, environment(&[("LAPWING__SERVER__LISTEN", "127.0.0.1:1"), ("HOME", "/")])).expect("valid");
+        assert_eq!(sourced.config.server.listen, "127.0.0.1:1");
+        assert_eq!(sourced.origins["server.listen"], "LAPWING__SERVER__LISTEN");
+        let error = Sourced::load(None, environment(&[("LAPWING__SERVER__LISSTEN", "x")])).expect_err("a wrong key");
+        assert_eq!(error.to_string(), "environment variable LAPWING__SERVER__LISSTEN: unknown key 'lissten'; did you mean 'listen'?");
+    }
+
+    #[test]
+    fn an_empty_file_means_the_defaults() {
+        assert_eq!(read::<Option<Config>>("x", "").expect("empty is fine").unwrap_or_default(), Config::default());
+    }
+
+    #[test]
+    fn a_printed_default_configuration_reads_back_as_the_default() {
+        let text = serde_saphyr::to_string(&Config::default()).expect("serialises");
+        assert_eq!(read::<Config>("x", &text).expect("reads back"), Config::default());
+    }
+}

@@ -1,0 +1,114 @@
+//! `lapwing run`: the service.
+
+use std::time::Duration;
+
+use clap::Args;
+use lapwing_alert::Sink;
+use lapwing_alert::sink::{File, Stream};
+use lapwing_source::{Context, Counters};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use super::config::Config;
+use super::{Exit, Failed};
+use crate::pipeline::{self, Plan};
+use crate::server;
+
+/// Run the service: take logs over HTTP and TCP, follow files, raise alerts.
+#[derive(Debug, Args)]
+pub struct Run {}
+
+/// How long sources and the server may take to end.
+const GRACE: Duration = Duration::from_secs(15);
+
+/// Runs the command until SIGTERM or SIGINT.
+///
+/// # Errors
+/// Where something cannot be started, or the service was not well at its end.
+pub fn run(_: &Run, config: &Config) -> Result<Exit, Failed> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    runtime.block_on(serve(config))
+}
+
+async fn serve(config: &Config) -> Result<Exit, Failed> {
+    // Everything that can be refused is tried before anything is started.
+    let sources = lapwing_source::build(&config.sources)?;
+    let listener = if config.server.enabled { Some(server::bind(&config.server).await.map_err(Failed::new)?) } else { None };
+    let plan = Plan {
+        blueprint: config.blueprint()?,
+        workers: config.workers(),
+        grouping: config.alerts.grouping.clone(),
+        tell_at: config.alerts.at,
+        sinks: sinks(config)?,
+        keeping: config.store.clone(),
+        clock: pipeline::clock,
+    };
+    let (service, live, bookmarks) = pipeline::start_live(plan).map_err(Failed::new)?;
+    let (stop, stopping) = watch::channel(false);
+    let counters = std::sync::Arc::new(Counters::default());
+    let mut tasks: JoinSet<Result<(), String>> = JoinSet::new();
+    for source in sources {
+        let context = Context {
+            intake: live.intake.clone(),
+            stop: stopping.clone(),
+            clock: pipeline::clock,
+            bookmarks: bookmarks.clone(),
+            counters: counters.clone(),
+        };
+        announce(source.name(), source.address());
+        let running = source.run(context);
+        tasks.spawn(async move { running.await.map_err(|error| error.to_string()) });
+    }
+    if let Some(listener) = listener {
+        announce("http", Some(listener.address()));
+        tasks.spawn(listener.serve(live, stopping));
+    } else {
+        drop(live);
+    }
+    let failed = until_told(&mut tasks).await?;
+    tracing::info!("stopping: finishing what was accepted");
+    let _ = stop.send(true);
+    let ended = tokio::time::timeout(GRACE, async { while tasks.join_next().await.is_some() {} }).await;
+    if ended.is_err() {
+        tracing::warn!("some connections did not end within {} s and were cut", GRACE.as_secs());
+        tasks.abort_all();
+    }
+    let finished = tokio::task::spawn_blocking(|| service.finish()).await.map_err(|error| Failed::new(error.to_string()))?;
+    finished.map_err(Failed::new)?;
+    failed.map_or(Ok(Exit::Clean), |error| Err(Failed::new(error)))
+}
+
+/// Waits for a signal to end; a task that fails ends the service too, rather than leave it deaf and looking well.
+async fn until_told(tasks: &mut JoinSet<Result<(), String>>) -> Result<Option<String>, Failed> {
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    loop {
+        tokio::select! {
+            _ = terminate.recv() => return Ok(None),
+            _ = interrupt.recv() => return Ok(None),
+            Some(ended) = tasks.join_next(), if !tasks.is_empty() => match ended {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => return Ok(Some(error)),
+                Err(panic) => return Ok(Some(format!("a source panicked: {panic}"))),
+            },
+        }
+    }
+}
+
+fn sinks(config: &Config) -> Result<Vec<Box<dyn Sink>>, Failed> {
+    let mut sinks: Vec<Box<dyn Sink>> = Vec::new();
+    if config.alerts.console {
+        sinks.push(Box::new(Stream::new("console", std::io::stdout())));
+    }
+    if let Some(path) = &config.alerts.file {
+        sinks.push(Box::new(File::open(path).map_err(Failed::new)?));
+    }
+    Ok(sinks)
+}
+
+fn announce(name: &str, address: Option<std::net::SocketAddr>) {
+    match address {
+        Some(address) => tracing::info!("listening: {name} {address}"),
+        None => tracing::info!("reading: {name}"),
+    }
+}

@@ -1,0 +1,249 @@
+//! `lapwing scan`: one command on one's own log.
+
+use std::collections::BTreeMap;
+use std::io::{IsTerminal, Write};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use clap::Args;
+use lapwing_alert::Desk;
+use lapwing_model::{Anomaly, AnomalyId, Severity, Timestamp};
+use lapwing_parse::Understood;
+use lapwing_source::files;
+use serde::Serialize;
+
+use super::config::Config;
+use super::show::{self, Paint};
+use super::{Exit, Failed};
+use crate::pipeline::{self, Joined, Work};
+
+/// Find anomalies in log files.
+#[derive(Debug, Args)]
+pub struct Scan {
+    /// Files, globs such as 'logs/*.log.gz', or - for standard input; .gz and .zst are read as they are
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<String>,
+    /// How to print what was found
+    #[arg(long, short, value_enum, default_value_t)]
+    pub output: Output,
+    /// Exit with 2 if an anomaly is at least this severe
+    #[arg(long, value_name = "SEVERITY")]
+    pub fail_on: Option<Severity>,
+    /// Anomalies to print, the most severe first (all, where output is not pretty)
+    #[arg(long, value_name = "N")]
+    pub top: Option<usize>,
+    /// Print everything about one anomaly
+    #[arg(long, value_name = "ID")]
+    pub explain: Option<AnomalyId>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+pub enum Output {
+    #[default]
+    Pretty,
+    Json,
+    Ndjson,
+    Csv,
+}
+
+/// Anomalies that a scan keeps; beyond it the mildest are dropped and counted.
+const KEPT: usize = 20_000;
+
+/// What was read, and what was found in it.
+#[derive(Debug, Serialize)]
+pub struct Report {
+    pub summary: Summary,
+    pub anomalies: Vec<Anomaly>,
+}
+
+#[derive(Debug, Default, Serialize)]
+pub struct Summary {
+    pub files: Vec<String>,
+    pub format: &'static str,
+    pub lines: u64,
+    pub parsed: u64,
+    pub unparsed: u64,
+    pub first: Option<Timestamp>,
+    pub last: Option<Timestamp>,
+    /// Lines by what they were understood as.
+    pub formats: BTreeMap<&'static str, u64>,
+    /// Lines that were not understood, and anomalies dropped, by reason.
+    pub losses: BTreeMap<&'static str, u64>,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// Where files cannot be read or output cannot be written.
+pub fn run(args: &Scan, config: &Config, paint: Paint) -> Result<Exit, Failed> {
+    let report = scan(&args.files, config)?;
+    let worst = report.anomalies.iter().map(|anomaly| anomaly.severity).max();
+    let mut out = std::io::BufWriter::new(std::io::stdout().lock());
+    match (args.explain, args.output) {
+        (Some(id), output) => match report.anomalies.iter().find(|anomaly| anomaly.id == id) {
+            Some(anomaly) if output == Output::Pretty => show::explain(&mut out, anomaly, paint)?,
+            Some(anomaly) => show::json(&mut out, anomaly)?,
+            None => return Err(Failed::new(format!("no anomaly {id} in this scan; ids are printed by `lapwing scan` without --explain"))),
+        },
+        (None, Output::Pretty) => {
+            show::report(&mut out, &report, &config.loaded()?, args.top.unwrap_or(10), &args.files.join(" "), paint)?;
+        }
+        (None, output) => {
+            let top = args.top.unwrap_or(usize::MAX);
+            print_data(&mut out, report, output, top)?;
+        }
+    }
+    out.flush()?;
+    Ok(Exit::by(worst, args.fail_on))
+}
+
+fn print_data(out: &mut impl Write, mut report: Report, output: Output, top: usize) -> Result<(), Failed> {
+    report.anomalies.truncate(top);
+    match output {
+        Output::Ndjson => report.anomalies.iter().try_for_each(|anomaly| show::json(out, anomaly))?,
+        Output::Csv => show::csv(out, &report.anomalies)?,
+        Output::Json | Output::Pretty => show::json(out, &report)?,
+    }
+    Ok(())
+}
+
+/// Reads the files, the strongest anomalies first.
+///
+/// # Errors
+/// Where a file cannot be found or read.
+pub fn scan(patterns: &[String], config: &Config) -> Result<Report, Failed> {
+    let files = files::open(patterns)?;
+    let names = files.names();
+    let progress = Progress::start(files.total_bytes(), files.progress());
+    let (mut feeder, mut joiner) = pipeline::start::<()>(&config.blueprint()?, config.workers(), None).map_err(Failed::new)?;
+    let reader = std::thread::Builder::new().name("reader".into()).spawn(move || -> Result<(), Failed> {
+        for block in files {
+            let work = Work { records: block?.records, heartbeat: None, barrier: false, memo: () };
+            if !feeder.feed(work) {
+                break;
+            }
+        }
+        Ok(())
+    })?;
+    let mut gathering = Gathering::new(config);
+    while let Some(joined) = joiner.next() {
+        gathering.take(&joined.map_err(|poisoned| Failed::new(poisoned.to_string()))?);
+    }
+    progress.end();
+    reader.join().map_err(|_| Failed::new("the reader thread panicked".to_owned()))??;
+    Ok(gathering.report(names))
+}
+
+/// Gathers what comes out of the pipeline.
+struct Gathering {
+    desk: Desk,
+    anomalies: BTreeMap<AnomalyId, Anomaly>,
+    summary: Summary,
+    text: u64,
+}
+
+impl Gathering {
+    fn new(config: &Config) -> Gathering {
+        Gathering { desk: Desk::new(config.alerts.grouping.clone()), anomalies: BTreeMap::new(), summary: Summary::default(), text: 0 }
+    }
+
+    fn take(&mut self, joined: &Joined<()>) {
+        let summary = &mut self.summary;
+        summary.lines += joined.understood.len() as u64;
+        for understood in &joined.understood {
+            match understood {
+                Understood::As(format) => *summary.formats.entry(format).or_default() += 1,
+                Understood::AsText => self.text += 1,
+                Understood::Broken(reason) => *summary.losses.entry(reason).or_default() += 1,
+            }
+        }
+        for event in &joined.batch.events {
+            summary.first = Some(summary.first.map_or(event.at, |first| first.min(event.at)));
+            summary.last = Some(summary.last.map_or(event.at, |last| last.max(event.at)));
+        }
+        for verdict in &joined.verdicts {
+            if let Some((anomaly, _)) = self.desk.take(verdict) {
+                self.anomalies.insert(anomaly.id, anomaly.clone());
+            }
+        }
+        self.desk.tick(joined.figures.watermark);
+        if self.anomalies.len() > 2 * KEPT {
+            self.drop_mildest();
+        }
+    }
+
+    fn drop_mildest(&mut self) {
+        let mut all: Vec<_> = std::mem::take(&mut self.anomalies).into_values().collect();
+        sort(&mut all);
+        *self.summary.losses.entry("anomalies_dropped").or_default() += all.len().saturating_sub(KEPT) as u64;
+        self.anomalies = all.into_iter().take(KEPT).map(|anomaly| (anomaly.id, anomaly)).collect();
+    }
+
+    fn report(mut self, files: Vec<String>) -> Report {
+        let mut anomalies: Vec<_> = self.anomalies.into_values().collect();
+        sort(&mut anomalies);
+        let summary = &mut self.summary;
+        summary.files = files;
+        summary.settle(self.text);
+        Report { summary: self.summary, anomalies }
+    }
+}
+
+impl Summary {
+    /// Text lines are understood in a log of text; among lines of a structured format they are what was not understood.
+    fn settle(&mut self, text: u64) {
+        let structured: u64 = self.formats.values().sum();
+        let most = self.formats.iter().max_by_key(|(_, count)| **count);
+        self.format = most.filter(|_| structured >= text).map_or("text", |(format, _)| format);
+        if text > 0 && structured >= text {
+            self.losses.insert("other-format", text);
+        } else if text > 0 {
+            self.formats.insert("text", text);
+        }
+        self.parsed = self.formats.values().sum();
+        self.unparsed = self.lines - self.parsed;
+    }
+}
+
+/// The most severe first; among equals the higher score, the higher count, the earlier.
+fn sort(anomalies: &mut [Anomaly]) {
+    anomalies.sort_by(|a, b| {
+        let by = |x: &Anomaly| (x.severity, x.score, x.count);
+        by(b).cmp(&by(a)).then(a.time.cmp(&b.time)).then(a.id.cmp(&b.id))
+    });
+}
+
+/// A progress bar with rate and time left, on a terminal only.
+struct Progress {
+    bar: Option<(indicatif::ProgressBar, std::thread::JoinHandle<()>)>,
+}
+
+impl Progress {
+    fn start(total: Option<u64>, read: Arc<AtomicU64>) -> Progress {
+        if !std::io::stderr().is_terminal() {
+            return Progress { bar: None };
+        }
+        let bar = total.map_or_else(indicatif::ProgressBar::no_length, indicatif::ProgressBar::new);
+        let template = "{bytes} of {total_bytes} {wide_bar} {bytes_per_sec}, {eta} left";
+        if let Ok(style) = indicatif::ProgressStyle::with_template(template) {
+            bar.set_style(style);
+        }
+        let shown = bar.clone();
+        let thread = std::thread::spawn(move || {
+            while !shown.is_finished() {
+                shown.set_position(read.load(Ordering::Relaxed));
+                std::thread::park_timeout(Duration::from_millis(100));
+            }
+        });
+        Progress { bar: Some((bar, thread)) }
+    }
+
+    fn end(self) {
+        if let Some((bar, thread)) = self.bar {
+            bar.finish_and_clear();
+            thread.thread().unpark();
+            let _ = thread.join();
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! `lapwing score`: what is thought of every event, so that anyone can evaluate it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::Write;
+
+use clap::Args;
+use lapwing_model::{Event, Scope, Score as Points, Severity, Timestamp};
+use lapwing_source::files;
+use serde::Serialize;
+
+use super::config::Config;
+use super::{Exit, Failed, engine, show};
+use crate::pipeline::Judged;
+
+/// Print one JSON row per event, in input order.
+#[derive(Debug, Args)]
+pub struct Score {
+    /// Files, globs, or - for standard input
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct Row<'a> {
+    file: &'a str,
+    line: u64,
+    time: Timestamp,
+    entity: Box<str>,
+    session: Option<Box<str>>,
+    score: f32,
+    severity: Severity,
+    classes: BTreeSet<&'a str>,
+    detectors: BTreeMap<&'a str, f32>,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// Where files cannot be read or output cannot be written.
+pub fn run(args: &Score, config: &Config) -> Result<Exit, Failed> {
+    let mut engine = engine(config)?;
+    let mut out = std::io::BufWriter::new(std::io::stdout().lock());
+    for block in files::Reader::new(crate::pipeline::clock).open(&args.files)? {
+        let judged = engine.judge(&block?.records);
+        rows(&judged).try_for_each(|row| show::json(&mut out, &row))?;
+    }
+    out.flush()?;
+    Ok(Exit::Clean)
+}
+
+fn rows(judged: &Judged) -> impl Iterator<Item = Row<'_>> {
+    let mut found = judged.found.iter().filter(|found| found.tick.is_none()).peekable();
+    let mut verdicts = judged.verdicts.iter().filter(|verdict| verdict.evidence.is_some()).peekable();
+    judged.batch.events.iter().enumerate().map(move |(at, event)| {
+        let mut row = Row::ordinary(event);
+        while let Some(found) = found.next_if(|found| usize::from(found.at) == at) {
+            let finding = &found.finding;
+            row.classes.insert(&finding.class);
+            let score = row.detectors.entry(finding.detector).or_default();
+            *score = score.max(finding.score.value());
+        }
+        while let Some(verdict) = verdicts.next_if(|verdict| verdict.position == event.position && verdict.origin == event.origin.id) {
+            row.score = row.score.max(verdict.score.value());
+            row.severity = row.severity.max(verdict.severity);
+        }
+        row
+    })
+}
+
+impl<'a> Row<'a> {
+    fn ordinary(event: &'a Event) -> Row<'a> {
+        Row {
+            file: &event.origin.name,
+            line: event.position.line,
+            time: event.at,
+            entity: event.entity().name,
+            session: event.entity_of(Scope::Session).or_else(|| event.entity_of(Scope::Client)).map(|session| session.name),
+            score: Points::ZERO.value(),
+            severity: Severity::Info,
+            classes: BTreeSet::new(),
+            detectors: BTreeMap::new(),
+        }
+    }
+}

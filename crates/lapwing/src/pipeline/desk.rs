@@ -1,0 +1,179 @@
+//! The last thread on the path: from verdicts to stored and told anomalies, and snapshots of everything.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crossbeam_channel::Sender;
+use lapwing_alert::{Change, Desk};
+use lapwing_model::{Anomaly, AnomalyId, Severity, Timestamp};
+use lapwing_source::Bookmarks;
+use lapwing_store::snapshot::{self, Snapshot};
+use tokio::sync::watch;
+
+use super::journal::Memo;
+use super::live::Live;
+use super::teller::Tellers;
+use super::workers::{Joined, Joiner};
+use super::{Keeping, SNAPSHOT_VERSION, lock};
+
+/// Sections of a snapshot besides those of the workers.
+pub const DESK: &str = "desk";
+pub const BOOKMARKS: &str = "bookmarks";
+
+pub struct Desking {
+    pub desk: Desk,
+    pub joiner: Joiner<Memo>,
+    pub live: Live,
+    pub tellers: Tellers,
+    pub tell_at: Severity,
+    pub ready: watch::Sender<bool>,
+    pub forget: Sender<u64>,
+    pub bookmarks: Bookmarks,
+    pub keeping: Keeping,
+}
+
+/// What was counted since it was last written to the store.
+#[derive(Default)]
+struct Minute {
+    start: i64,
+    events: u64,
+    anomalies: BTreeMap<Severity, u64>,
+}
+
+pub fn run(mut desking: Desking) {
+    let mut minute = Minute::default();
+    while let Some(joined) = desking.joiner.next() {
+        match joined {
+            Ok(joined) => desking.take(joined, &mut minute),
+            Err(poisoned) => {
+                tracing::error!("{poisoned}");
+                lock(&desking.live.stats).trouble = Some(poisoned.to_string());
+                // Not ready any more: whoever balances load or restarts services learns of it here.
+                desking.ready.send_replace(false);
+                break;
+            }
+        }
+    }
+    desking.write_minute(&mut minute);
+    desking.tellers.finish();
+}
+
+impl Desking {
+    fn take(&mut self, joined: Joined<Memo>, minute: &mut Minute) {
+        let now = (self.live.clock)();
+        let (changed, told) = self.group(&joined, minute);
+        if !changed.is_empty() {
+            self.store(&changed);
+        }
+        for anomaly in &told {
+            // No listener is no error.
+            let _ = self.live.notices.send(Arc::new(anomaly.clone()));
+        }
+        let unheard = self.tellers.tell(&told);
+        self.count(&joined, unheard, now, minute);
+        if let Some(bookmark) = joined.memo.bookmark {
+            if bookmark.place.is_empty() {
+                self.bookmarks.remove(&bookmark.key);
+            } else {
+                self.bookmarks.insert(bookmark.key, bookmark.place);
+            }
+        }
+        if joined.memo.caught_up {
+            self.ready.send_replace(true);
+        }
+        if let Some(state) = joined.state {
+            self.snapshot(state, joined.memo.sequence, now);
+        }
+    }
+
+    /// The anomalies that the verdicts changed, in their newest form, and those of them that are worth telling.
+    fn group(&mut self, joined: &Joined<Memo>, minute: &mut Minute) -> (Vec<Anomaly>, Vec<Anomaly>) {
+        let mut changed: BTreeMap<AnomalyId, (Anomaly, Change)> = BTreeMap::new();
+        for verdict in &joined.verdicts {
+            let Some((anomaly, change)) = self.desk.take(verdict) else { continue };
+            if anomaly.count == 1 {
+                *minute.anomalies.entry(anomaly.severity).or_default() += 1;
+                *lock(&self.live.stats).anomalies.entry(anomaly.severity).or_default() += 1;
+            }
+            let earlier = changed.get(&anomaly.id).map_or(Change::Grown, |(_, change)| *change);
+            changed.insert(anomaly.id, (anomaly.clone(), change.max(earlier)));
+        }
+        self.desk.tick(joined.figures.watermark);
+        let worth = |(anomaly, change): &&(Anomaly, Change)| *change == Change::Worth && anomaly.severity >= self.tell_at;
+        let told = changed.values().filter(worth).map(|(anomaly, _)| anomaly.clone()).collect();
+        (changed.into_values().map(|(anomaly, _)| anomaly).collect(), told)
+    }
+
+    /// Anomalies wait for the store: nothing is acknowledged as done before they are in it.
+    fn store(&self, anomalies: &[Anomaly]) {
+        loop {
+            match lock(&self.live.store).put(anomalies) {
+                Ok(()) => {
+                    lock(&self.live.stats).trouble = None;
+                    return;
+                }
+                Err(error) => {
+                    tracing::error!("{error}");
+                    let mut stats = lock(&self.live.stats);
+                    stats.trouble = Some(error.to_string());
+                    if !error.is_passing() {
+                        *stats.dropped.entry("anomalies_not_stored").or_default() += anomalies.len() as u64;
+                        return;
+                    }
+                }
+            }
+            std::thread::sleep(std::time::Duration::from_secs(1));
+        }
+    }
+
+    fn count(&self, joined: &Joined<Memo>, unheard: u64, now: Timestamp, minute: &mut Minute) {
+        let mut stats = lock(&self.live.stats);
+        stats.count(joined, now);
+        if unheard > 0 {
+            *stats.dropped.entry("alerts_not_told").or_default() += unheard;
+        }
+        drop(stats);
+        let start = now.seconds().div_euclid(60);
+        if start != minute.start {
+            self.write_minute(minute);
+            minute.start = start;
+        }
+        minute.events += joined.understood.len() as u64;
+    }
+
+    fn write_minute(&self, minute: &mut Minute) {
+        let Minute { start, events, anomalies } = std::mem::take(minute);
+        if events == 0 {
+            return;
+        }
+        let mut counts = vec![("events", events)];
+        counts.extend(anomalies.iter().map(|(severity, count)| (severity.name(), *count)));
+        if let Err(error) = lock(&self.live.store).add_counts(Timestamp::from_seconds(start * 60), &counts) {
+            tracing::warn!("{error}");
+            *lock(&self.live.stats).dropped.entry("counts_not_stored").or_default() += 1;
+        }
+    }
+
+    fn snapshot(&mut self, state: lapwing_detect::State, sequence: u64, now: Timestamp) {
+        let mut desk = Vec::new();
+        self.desk.save(&mut desk);
+        // Plain data always has a serial form.
+        let bookmarks = postcard::to_stdvec(&self.bookmarks).unwrap_or_default();
+        let own = [(DESK.to_owned(), desk), (BOOKMARKS.to_owned(), bookmarks)];
+        let sections = state.into_iter().chain(own).collect();
+        match snapshot::write(&self.keeping.directory, &Snapshot { version: SNAPSHOT_VERSION, sequence, sections }) {
+            Ok(written) => {
+                // The journal thread may have ended; then nobody needs to forget.
+                let _ = self.forget.send(written.forget_before);
+                lock(&self.live.stats).snapshot_at = Some(now);
+            }
+            Err(error) => {
+                tracing::error!("{error}");
+                *lock(&self.live.stats).dropped.entry("snapshots_not_written").or_default() += 1;
+            }
+        }
+        if let Err(error) = lock(&self.live.store).prune(now - self.keeping.age(), self.keeping.anomalies) {
+            tracing::warn!("{error}");
+        }
+    }
+}

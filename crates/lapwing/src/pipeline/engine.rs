@@ -1,0 +1,57 @@
+//! The whole path on the caller's own thread: what `/detect`, `score` and tests use.
+
+use lapwing_detect::{Batch, Ensemble, Findings, Found, Shard};
+use lapwing_model::{Record, Verdict};
+use lapwing_parse::{Parser, Understood};
+
+use super::Blueprint;
+use super::sequencer::Sequencer;
+
+/// Parses, judges and concludes at once; remembers like the pipeline does, with the same outcome.
+#[derive(Debug)]
+pub struct Engine {
+    parser: Parser,
+    sequencer: Sequencer,
+    shard: Shard,
+    ensemble: Ensemble,
+}
+
+/// What came of some records.
+#[derive(Debug)]
+pub struct Judged {
+    pub batch: Batch,
+    pub understood: Vec<Understood>,
+    /// What each detector found, in input order.
+    pub found: Vec<Found>,
+    pub verdicts: Vec<Verdict>,
+}
+
+impl Engine {
+    /// # Errors
+    /// Never without a saved state to continue from; the signature leaves room for one.
+    pub fn new(blueprint: &Blueprint) -> Result<Engine, String> {
+        Ok(Engine {
+            parser: Parser::new(),
+            sequencer: blueprint.sequencer(None)?,
+            shard: Shard::whole(&blueprint.detectors),
+            ensemble: blueprint.ensemble(),
+        })
+    }
+
+    /// Judges at most [`lapwing_detect::BATCH_EVENTS`] records.
+    pub fn judge(&mut self, records: &[Record]) -> Judged {
+        let mut events = Vec::with_capacity(records.len());
+        let understood = records.iter().map(|record| self.parser.parse(record, &mut events)).collect();
+        let batch = self.sequencer.sequence(events);
+        let mut findings = Findings::default();
+        self.shard.judge(&batch, &mut findings);
+        let found = Findings::in_order([findings]);
+        let verdicts = self.ensemble.conclude(&batch, found.clone());
+        Judged { batch, understood, found, verdicts }
+    }
+
+    #[must_use]
+    pub fn sequencer(&self) -> &Sequencer {
+        &self.sequencer
+    }
+}

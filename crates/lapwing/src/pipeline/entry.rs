@@ -1,0 +1,104 @@
+//! What the journal holds: pushed records in the order they were accepted, and the passing of quiet time between them.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use lapwing_model::{Origin, Position, Reading, Record, Timestamp};
+use serde::{Deserialize, Serialize};
+
+/// One entry of the journal.
+#[derive(Debug, Serialize, Deserialize)]
+enum Entry<'a> {
+    Records { origin: Cow<'a, str>, reading: Cow<'a, Reading>, records: Vec<(i64, Cow<'a, [u8]>)> },
+    Heartbeat(i64),
+}
+
+/// What an entry says.
+#[derive(Debug)]
+pub enum Said {
+    Records(Vec<Record>),
+    Heartbeat(Timestamp),
+}
+
+/// Records of one entry are told apart by these low bits of their offset; the rest is the entry's sequence number.
+const WITHIN: u32 = 10;
+
+/// Gives pushed records their place: the same when they are read back.
+pub fn place(records: &mut [Record], sequence: u64) {
+    for (within, record) in records.iter_mut().enumerate() {
+        let offset = sequence << WITHIN | within as u64;
+        record.position = Position { offset, line: offset };
+    }
+}
+
+/// The bytes to append for records of one origin.
+pub fn encode(records: &[Record]) -> Vec<u8> {
+    let Some(first) = records.first() else { return Vec::new() };
+    let entry = Entry::Records {
+        origin: Cow::Borrowed(&first.origin.name),
+        reading: Cow::Borrowed(&first.origin.reading),
+        records: records.iter().map(|record| (record.received.nanos(), Cow::Borrowed(&record.body[..]))).collect(),
+    };
+    serial(&entry)
+}
+
+/// The bytes to append for a heartbeat.
+pub fn encode_heartbeat(now: Timestamp) -> Vec<u8> {
+    serial(&Entry::Heartbeat(now.nanos()))
+}
+
+fn serial(entry: &Entry<'_>) -> Vec<u8> {
+    // Plain data always has a serial form.
+    postcard::to_stdvec(entry).unwrap_or_default()
+}
+
+/// What was encoded; none where the bytes are no entry.
+pub fn decode(sequence: u64, payload: &[u8]) -> Option<Said> {
+    match postcard::from_bytes(payload).ok()? {
+        Entry::Heartbeat(nanos) => Some(Said::Heartbeat(Timestamp::from_nanos(nanos))),
+        Entry::Records { origin, reading, records } => {
+            let origin = Origin::read_as(origin.into_owned(), reading.into_owned());
+            let record = |(nanos, body): (i64, Cow<'_, [u8]>)| Record {
+                body: Bytes::copy_from_slice(&body),
+                origin: Arc::clone(&origin),
+                position: Position::default(),
+                received: Timestamp::from_nanos(nanos),
+            };
+            let mut records: Vec<_> = records.into_iter().map(record).collect();
+            place(&mut records, sequence);
+            Some(Said::Records(records))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn records_read_back_as_they_were_with_the_same_places() {
+        let reading = Reading { service: Some("shop".into()), ..Reading::default() };
+        let origin = Origin::read_as("http", reading);
+        let record = |body: &'static [u8]| Record {
+            body: Bytes::from_static(body),
+            origin: origin.clone(),
+            position: Position::default(),
+            received: Timestamp::from_seconds(7),
+        };
+        let mut records = vec![record(b"one"), record(b"\xff\x00")];
+        place(&mut records, 42);
+        let Some(Said::Records(read)) = decode(42, &encode(&records)) else { panic!("records") };
+        for (read, written) in read.iter().zip(&records) {
+            assert_eq!((&read.body, read.position, read.received), (&written.body, written.position, written.received));
+            assert_eq!(read.origin, written.origin);
+        }
+        assert_ne!(records[0].position, records[1].position);
+    }
+
+    #[test]
+    fn bytes_that_are_no_entry_are_refused() {
+        assert!(decode(1, b"\xff\xff\xff\xff").is_none());
+        assert!(matches!(decode(1, &encode_heartbeat(Timestamp::from_seconds(3))), Some(Said::Heartbeat(t)) if t.seconds() == 3));
+    }
+}

@@ -1,0 +1,79 @@
+//! The only place with threads, channels, clocks and shutdown. It is plumbing and decides nothing.
+
+mod desk;
+mod engine;
+mod entry;
+mod journal;
+mod keeping;
+mod live;
+mod sequencer;
+mod stats;
+mod teller;
+mod workers;
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+pub use engine::{Engine, Judged};
+pub use keeping::Keeping;
+use lapwing_detect::{Ensemble, EnsembleSettings, Setup, Shard, State};
+use lapwing_model::Timestamp;
+use lapwing_parse::template;
+pub use live::{Live, Plan, Service, start as start_live};
+pub use sequencer::{Sequencer, mined};
+pub use stats::Stats;
+pub use workers::{Feeder, Figures, Joined, Joiner, Poisoned, Work, start};
+
+/// What a pipeline is built from.
+#[derive(Debug, Clone, Default)]
+pub struct Blueprint {
+    pub detectors: Setup,
+    pub ensemble: EnsembleSettings,
+    pub templates: template::Settings,
+}
+
+/// Sections of a saved state that are the sequencer's; the others are the detectors'.
+const MINER: &str = "sequencer/miner";
+const TIME: &str = "sequencer/time";
+
+impl Blueprint {
+    #[must_use]
+    pub fn ensemble(&self) -> Ensemble {
+        Ensemble::new(self.ensemble.clone())
+    }
+
+    fn sequencer(&self, state: Option<&State>) -> Result<Sequencer, String> {
+        match state.and_then(|state| Some((state.get(MINER)?, state.get(TIME)?))) {
+            Some((miner, time)) => Sequencer::load(self.templates.clone(), miner, time),
+            None => Ok(Sequencer::new(self.templates.clone())),
+        }
+    }
+
+    fn shard(&self, index: usize, shards: usize, state: Option<&State>) -> Result<Shard, String> {
+        let mut shard = Shard::new(&self.detectors, index, shards);
+        if let Some(state) = state {
+            shard.load(state).map_err(|errors| errors.join("; "))?;
+        }
+        Ok(shard)
+    }
+
+    fn sequencer_state(sequencer: &Sequencer) -> State {
+        let (miner, time) = sequencer.save();
+        BTreeMap::from([(MINER.to_owned(), miner), (TIME.to_owned(), time)])
+    }
+}
+
+/// Version of what snapshots contain: raised when a saved state can no longer be continued from.
+const SNAPSHOT_VERSION: u32 = 1;
+
+/// The wall clock: read here and nowhere below.
+#[must_use]
+pub fn clock() -> Timestamp {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    Timestamp::from_nanos(i64::try_from(since.as_nanos()).unwrap_or(i64::MAX))
+}
+
+/// Locks, whoever panicked before while holding it: what these locks guard is whole between any two statements.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,135 @@
+//! The one place where events of all workers stand in line: puts each under its template and lets event time pass.
+
+use std::time::Duration;
+
+use lapwing_detect::Batch;
+use lapwing_model::{Clock, Detail, Event, Timestamp};
+use lapwing_parse::template::{self, Mined, Miner};
+use serde::{Deserialize, Serialize};
+
+/// Event time passes in steps of this length.
+const TICK: Duration = Duration::from_secs(1);
+
+/// Event time follows the wall clock through quiet times only where it was this close to it before: a source that replays
+/// history has a clock of its own.
+const LIVE: Duration = Duration::from_secs(3600);
+
+/// Works in input order, whoever parsed. Cheap per event: a hash look-up and a comparison.
+#[derive(Debug)]
+pub struct Sequencer {
+    miner: Miner,
+    time: Time,
+}
+
+/// Event time so far.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+struct Time {
+    sequence: u64,
+    /// The latest time any event has told of, never beyond the time at which it was received.
+    watermark: Timestamp,
+    /// When the event that set the watermark was received.
+    received: Timestamp,
+    ticked: Timestamp,
+    clamped: u64,
+}
+
+impl Sequencer {
+    #[must_use]
+    pub fn new(settings: template::Settings) -> Sequencer {
+        let time = Time {
+            sequence: 0,
+            watermark: Timestamp::MIN,
+            received: Timestamp::MIN,
+            ticked: Timestamp::MIN,
+            clamped: 0,
+        };
+        Sequencer { miner: Miner::new(settings), time }
+    }
+
+    /// The next batch in line.
+    pub fn sequence(&mut self, mut events: Vec<Event>) -> Batch {
+        let mut ticks = Vec::new();
+        for (at, event) in events.iter_mut().enumerate() {
+            event.template = self.miner.resolve(event.skeleton, mined(event)).id;
+            self.time.clamped += u64::from(event.clock == Clock::Clamped);
+            // Whoever writes a log must not be able to push event time into the future.
+            let stated = event.at.min(event.received);
+            if stated > self.time.watermark {
+                self.time.watermark = stated;
+                self.time.received = event.received;
+                ticks.extend(self.time.tick(stated).map(|now| (at as u16, now)));
+            }
+        }
+        self.time.batch(events, ticks)
+    }
+
+    /// Nothing came for a while and the clock says `now`: event time passes all the same, so that silence can be heard.
+    pub fn heartbeat(&mut self, now: Timestamp) -> Batch {
+        let time = &mut self.time;
+        let live = time.received.since(time.watermark) < LIVE && time.watermark != Timestamp::MIN;
+        let passed = time.watermark + now.since(time.received);
+        let tick = if live { time.tick(passed) } else { None };
+        time.batch(Vec::new(), tick.map(|now| (0, now)).into_iter().collect())
+    }
+
+    #[must_use]
+    pub fn miner(&self) -> &Miner {
+        &self.miner
+    }
+
+    /// Event time: the latest time that events have told of.
+    #[must_use]
+    pub fn watermark(&self) -> Timestamp {
+        self.time.watermark
+    }
+
+    /// How many events told of an absurd time.
+    #[must_use]
+    pub fn clamped(&self) -> u64 {
+        self.time.clamped
+    }
+
+    /// The sequencer's state, by section.
+    #[must_use]
+    pub fn save(&self) -> (Vec<u8>, Vec<u8>) {
+        let mut miner = Vec::new();
+        self.miner.save(&mut miner);
+        // Plain numbers always have a serial form.
+        (miner, postcard::to_stdvec(&self.time).unwrap_or_default())
+    }
+
+    /// Continues from a saved state.
+    ///
+    /// # Errors
+    /// Where one of the sections is not what [`Sequencer::save`] made.
+    pub fn load(settings: template::Settings, miner: &[u8], time: &[u8]) -> Result<Sequencer, String> {
+        let time = postcard::from_bytes(time).map_err(|error| format!("the saved event time cannot be read: {error}"))?;
+        Ok(Sequencer { miner: Miner::load(settings, miner)?, time })
+    }
+}
+
+impl Time {
+    /// The tick that is due when event time reaches `now`, if any.
+    fn tick(&mut self, now: Timestamp) -> Option<Timestamp> {
+        if now.since(self.ticked) < TICK {
+            return None;
+        }
+        // On whole seconds, so that ticks fall where they fall whatever came first.
+        self.ticked = Timestamp::from_seconds(now.seconds());
+        Some(self.ticked)
+    }
+
+    fn batch(&mut self, events: Vec<Event>, ticks: Vec<(u16, Timestamp)>) -> Batch {
+        let sequence = self.sequence;
+        self.sequence += 1;
+        Batch::new(sequence, events, ticks)
+    }
+}
+
+/// The part of an event that templates are made from.
+pub fn mined(event: &Event) -> Mined<'_> {
+    match &event.detail {
+        Detail::Web(web) => Mined::Path { method: event.text(web.method), path: event.path(web) },
+        Detail::Log(log) => Mined::Text(event.text(log.message)),
+    }
+}

@@ -1,0 +1,355 @@
+//! Parsing and judging on several threads, with the same outcome as on one.
+//!
+//! ```text
+//!  Feeder --blocks--> worker: parse --> [in input order] sequence --batch, shared--> every worker: judge its partitions --> Joiner
+//! ```
+//! A worker judges what is waiting for it before it parses more. Blocks in flight are limited by permits, taken by the feeder
+//! and given back by the joiner; so the channels between need no bound of their own and nobody can wait for each other in a circle.
+
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+
+use crossbeam_channel::{Receiver, Sender, bounded, select, unbounded};
+use lapwing_detect::{Batch, Ensemble, Findings, Shard, State};
+use lapwing_model::{Event, Record, Timestamp, Verdict};
+use lapwing_parse::{Parser, Understood};
+
+use super::Blueprint;
+use super::sequencer::Sequencer;
+
+/// Blocks that may be between the feeder and the joiner at once.
+const IN_FLIGHT: usize = 16;
+
+/// What is to be parsed and judged. `M` is the caller's own and comes back, untouched, with the outcome.
+#[derive(Debug)]
+pub struct Work<M> {
+    pub records: Vec<Record>,
+    /// Instead of records: nothing came, and the clock says so much.
+    pub heartbeat: Option<Timestamp>,
+    /// Ask for the state of everything after this.
+    pub barrier: bool,
+    pub memo: M,
+}
+
+/// What came of one block.
+#[derive(Debug)]
+pub struct Joined<M> {
+    pub batch: Arc<Batch>,
+    pub understood: Vec<Understood>,
+    pub verdicts: Vec<Verdict>,
+    /// The state after this batch, where the block asked for it.
+    pub state: Option<State>,
+    pub figures: Figures,
+    pub memo: M,
+}
+
+/// How full things are, as of a batch.
+#[derive(Debug, Clone, Default)]
+pub struct Figures {
+    pub watermark: Timestamp,
+    pub clamped: u64,
+    pub templates: usize,
+    pub templates_evicted: u64,
+    pub entities: BTreeMap<&'static str, usize>,
+}
+
+/// A worker panicked: what it knew is lost, so the pipeline does not go on without it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Poisoned(pub String);
+
+impl std::fmt::Display for Poisoned {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "a detection worker panicked: {}; please report this with the log line that caused it", self.0)
+    }
+}
+
+/// The upper end: takes blocks. Dropping it lets the workers finish what they have.
+#[derive(Debug)]
+pub struct Feeder<M> {
+    work: Sender<(u64, Work<M>)>,
+    permits: Sender<()>,
+    next: u64,
+}
+
+/// The lower end: gives outcomes in input order.
+#[derive(Debug)]
+pub struct Joiner<M> {
+    parts: Receiver<Part<M>>,
+    permits: Receiver<()>,
+    ensemble: Ensemble,
+    shards: usize,
+    next: u64,
+    waiting: BTreeMap<u64, Gathered<M>>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+enum Part<M> {
+    Batch(Sequenced<M>),
+    Judged { sequence: u64, findings: Findings, state: Option<State>, entities: Option<BTreeMap<&'static str, usize>> },
+    Poisoned(Poisoned),
+}
+
+struct Sequenced<M> {
+    number: u64,
+    batch: Arc<Batch>,
+    understood: Vec<Understood>,
+    state: Option<State>,
+    figures: Figures,
+    memo: M,
+}
+
+struct Gathered<M> {
+    sequenced: Option<Sequenced<M>>,
+    findings: Vec<Findings>,
+    state: State,
+}
+
+impl<M> Default for Gathered<M> {
+    fn default() -> Self {
+        Gathered { sequenced: None, findings: Vec::new(), state: State::new() }
+    }
+}
+
+impl<M> std::fmt::Debug for Gathered<M> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Gathered").field("findings", &self.findings.len()).finish_non_exhaustive()
+    }
+}
+
+/// Starts `workers` threads (at least one).
+///
+/// # Errors
+/// Where `state` cannot be continued from.
+pub fn start<M: Send + 'static>(blueprint: &Blueprint, workers: usize, state: Option<&State>) -> Result<(Feeder<M>, Joiner<M>), String> {
+    let workers = workers.clamp(1, lapwing_model::PARTITIONS);
+    let (work_in, work_out) = unbounded();
+    let (permits_in, permits_out) = bounded(IN_FLIGHT);
+    let (parts_in, parts_out) = unbounded();
+    let (judge_in, judge_out): (Vec<_>, Vec<_>) = (0..workers).map(|_| unbounded()).unzip();
+    let line = Arc::new(Mutex::new(Line {
+        sequencer: blueprint.sequencer(state)?,
+        next: 0,
+        waiting: BTreeMap::new(),
+        judges: judge_in,
+        parsing: workers,
+        parts: parts_in.clone(),
+    }));
+    let mut threads = Vec::new();
+    for (index, batches) in judge_out.into_iter().enumerate() {
+        let worker = Worker {
+            parser: Parser::new(),
+            shard: blueprint.shard(index, workers, state)?,
+            work: work_out.clone(),
+            batches,
+            line: line.clone(),
+            parts: parts_in.clone(),
+        };
+        let thread = std::thread::Builder::new().name(format!("worker-{index}")).spawn(move || worker.run());
+        threads.push(thread.map_err(|error| format!("cannot start a worker thread: {error}; lower `workers`"))?);
+    }
+    let feeder = Feeder { work: work_in, permits: permits_in, next: 0 };
+    let joiner = Joiner {
+        parts: parts_out,
+        permits: permits_out,
+        ensemble: blueprint.ensemble(),
+        shards: workers,
+        next: 0,
+        waiting: BTreeMap::new(),
+        threads,
+    };
+    Ok((feeder, joiner))
+}
+
+impl<M> Feeder<M> {
+    /// Hands a block on; waits while too many are in flight. `false` once the other end is gone.
+    pub fn feed(&mut self, work: Work<M>) -> bool {
+        let sent = self.permits.send(()).is_ok() && self.work.send((self.next, work)).is_ok();
+        self.next += 1;
+        sent
+    }
+
+    /// Blocks in flight now.
+    #[must_use]
+    pub fn in_flight(&self) -> usize {
+        self.permits.len()
+    }
+}
+
+impl<M> Joiner<M> {
+    /// The outcome of the next block; nothing once the feeder is gone and all is done.
+    pub fn next(&mut self) -> Option<Result<Joined<M>, Poisoned>> {
+        loop {
+            if let Some(joined) = self.complete() {
+                return Some(Ok(joined));
+            }
+            match self.parts.recv() {
+                Ok(Part::Batch(sequenced)) => {
+                    self.waiting.entry(sequenced.number).or_default().sequenced = Some(sequenced);
+                }
+                Ok(Part::Judged { sequence, findings, state, entities }) => {
+                    let gathered = self.waiting.entry(sequence).or_default();
+                    gathered.findings.push(findings);
+                    gathered.state.extend(state.unwrap_or_default());
+                    let counted = gathered.sequenced.as_mut().map(|sequenced| &mut sequenced.figures.entities);
+                    if let (Some(counted), Some(entities)) = (counted, entities) {
+                        entities.into_iter().for_each(|(kind, count)| *counted.entry(kind).or_default() += count);
+                    }
+                }
+                Ok(Part::Poisoned(poisoned)) => return Some(Err(poisoned)),
+                Err(_) => {
+                    self.threads.drain(..).for_each(|thread| drop(thread.join()));
+                    return None;
+                }
+            }
+        }
+    }
+
+    fn complete(&mut self) -> Option<Joined<M>> {
+        let gathered = self.waiting.get(&self.next)?;
+        if gathered.sequenced.is_none() || gathered.findings.len() < self.shards {
+            return None;
+        }
+        let Gathered { sequenced, findings, mut state } = self.waiting.remove(&self.next)?;
+        let Sequenced { batch, understood, state: sequencer, figures, memo, .. } = sequenced?;
+        self.next += 1;
+        // Never empty: each block in flight holds one permit.
+        let _ = self.permits.try_recv();
+        let verdicts = self.ensemble.conclude(&batch, Findings::in_order(findings));
+        let state = sequencer.map(|sequencer| {
+            state.extend(sequencer);
+            state
+        });
+        Some(Joined { batch, understood, verdicts, state, figures, memo })
+    }
+}
+
+/// Where parsed blocks get back into input order.
+struct Line<M> {
+    sequencer: Sequencer,
+    next: u64,
+    waiting: BTreeMap<u64, Parsed<M>>,
+    judges: Vec<Sender<(u64, Arc<Batch>)>>,
+    /// Workers that may still parse; when there are none, nothing more will be judged.
+    parsing: usize,
+    parts: Sender<Part<M>>,
+}
+
+struct Parsed<M> {
+    events: Vec<Event>,
+    understood: Vec<Understood>,
+    heartbeat: Option<Timestamp>,
+    barrier: bool,
+    memo: M,
+}
+
+impl<M> Line<M> {
+    fn enter(&mut self, number: u64, parsed: Parsed<M>) {
+        self.waiting.insert(number, parsed);
+        while let Some(parsed) = self.waiting.remove(&self.next) {
+            self.sequence(self.next, parsed);
+            self.next += 1;
+        }
+    }
+
+    fn sequence(&mut self, number: u64, parsed: Parsed<M>) {
+        let mut batch = match parsed.heartbeat {
+            Some(now) => self.sequencer.heartbeat(now),
+            None => self.sequencer.sequence(parsed.events),
+        };
+        batch.barrier = parsed.barrier;
+        let state = parsed.barrier.then(|| Blueprint::sequencer_state(&self.sequencer));
+        let batch = Arc::new(batch);
+        let figures = Figures {
+            watermark: self.sequencer.watermark(),
+            clamped: self.sequencer.clamped(),
+            templates: self.sequencer.miner().len(),
+            templates_evicted: self.sequencer.miner().evicted(),
+            entities: BTreeMap::new(),
+        };
+        // A send fails only where the receiver is gone, and then nobody waits for what is sent.
+        let sequenced =
+            Sequenced { number, batch: batch.clone(), understood: parsed.understood, state, figures, memo: parsed.memo };
+        let _ = self.parts.send(Part::Batch(sequenced));
+        for judge in &self.judges {
+            let _ = judge.send((number, batch.clone()));
+        }
+    }
+
+    fn parser_done(&mut self) {
+        self.parsing -= 1;
+        if self.parsing == 0 {
+            self.judges.clear();
+        }
+    }
+}
+
+struct Worker<M> {
+    parser: Parser,
+    shard: Shard,
+    work: Receiver<(u64, Work<M>)>,
+    batches: Receiver<(u64, Arc<Batch>)>,
+    line: Arc<Mutex<Line<M>>>,
+    parts: Sender<Part<M>>,
+}
+
+impl<M> Worker<M> {
+    fn run(mut self) {
+        let ended = catch_unwind(AssertUnwindSafe(|| self.work_off()));
+        if let Err(panic) = ended {
+            let said = panic.downcast_ref::<String>().cloned().or_else(|| panic.downcast_ref::<&str>().map(|s| (*s).to_owned()));
+            let _ = self.parts.send(Part::Poisoned(Poisoned(said.unwrap_or_default())));
+        }
+    }
+
+    fn work_off(&mut self) {
+        let mut parsing = true;
+        loop {
+            // Judging first: it is what others wait for.
+            if let Ok((number, batch)) = self.batches.try_recv() {
+                self.judge(number, &batch);
+            } else if parsing {
+                select! {
+                    recv(self.batches) -> next => if let Ok((number, batch)) = next { self.judge(number, &batch) },
+                    recv(self.work) -> next => match next {
+                        Ok((number, work)) => self.parse(number, work),
+                        Err(_) => {
+                            parsing = false;
+                            self.in_line(Line::parser_done);
+                        }
+                    },
+                }
+            } else {
+                match self.batches.recv() {
+                    Ok((number, batch)) => self.judge(number, &batch),
+                    Err(_) => return,
+                }
+            }
+        }
+    }
+
+    fn parse(&mut self, number: u64, work: Work<M>) {
+        let mut events = Vec::with_capacity(work.records.len());
+        let understood = work.records.iter().map(|record| self.parser.parse(record, &mut events)).collect();
+        let parsed = Parsed { events, understood, heartbeat: work.heartbeat, barrier: work.barrier, memo: work.memo };
+        self.in_line(|line| line.enter(number, parsed));
+    }
+
+    fn judge(&mut self, sequence: u64, batch: &Batch) {
+        let mut findings = Findings::default();
+        self.shard.judge(batch, &mut findings);
+        let state = batch.barrier.then(|| {
+            let mut state = State::new();
+            self.shard.save(&mut state);
+            state
+        });
+        let entities = (batch.barrier || sequence % 64 == 0).then(|| self.shard.entities());
+        let _ = self.parts.send(Part::Judged { sequence, findings, state, entities });
+    }
+
+    fn in_line(&self, act: impl FnOnce(&mut Line<M>)) {
+        // A worker that panicked while it stood in line has reported itself: the joiner stops before anything it left is told.
+        act(&mut self.line.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+}

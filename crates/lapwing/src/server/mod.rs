@@ -1,0 +1,5 @@
+//! Doors for programs: HTTP.
+
+mod settings;
+
+pub use settings::{Limits, Role, Secret, Settings, Tls, Token};

@@ -1,0 +1,101 @@
+//! A hash per scope of what an event belongs to: always the hash of the name that [`Event::entity_of`] tells.
+
+use std::net::IpAddr;
+
+use lapwing_model::{Detail, Event, Scope, hash};
+
+/// Room for the longest IPv6 address with its `/64`.
+const ROOM: usize = 48;
+
+/// An address as text, without allocation.
+struct Shown {
+    bytes: [u8; ROOM],
+    length: usize,
+}
+
+impl Shown {
+    fn new() -> Self {
+        Shown { bytes: [0; ROOM], length: 0 }
+    }
+
+    fn push(&mut self, bytes: &[u8]) {
+        if let Some(room) = self.bytes.get_mut(self.length..self.length + bytes.len()) {
+            room.copy_from_slice(bytes);
+            self.length += bytes.len();
+        }
+    }
+
+    fn push_octet(&mut self, octet: u8) {
+        let digits = [b'0' + octet / 100, b'0' + octet / 10 % 10, b'0' + octet % 10];
+        self.push(&digits[if octet > 99 { 0 } else if octet > 9 { 1 } else { 2 }..]);
+    }
+
+    fn bytes(&self) -> &[u8] {
+        &self.bytes[..self.length]
+    }
+}
+
+impl std::fmt::Write for Shown {
+    fn write_str(&mut self, text: &str) -> std::fmt::Result {
+        self.push(text.as_bytes());
+        Ok(())
+    }
+}
+
+/// Sets the keys of an event whose texts and skeleton are set. `everything` is the key of [`Scope::All`].
+pub(crate) fn set(event: &mut Event, everything: u64) {
+    let mut keys = event.keys;
+    keys.set(Scope::All, everything);
+    keys.set(Scope::Source, event.origin.id.max(1));
+    match event.client {
+        Some(client) => {
+            let (client, network) = of_address(client);
+            keys.set(Scope::Client, client);
+            keys.set(Scope::Network, network);
+        }
+        None => keys.name(Scope::Client, event.text(event.client_text)),
+    }
+    keys.name(Scope::User, event.text(event.user));
+    keys.name(Scope::Host, event.text(event.host));
+    let service = event.text(event.service);
+    let reading = &event.origin.reading;
+    keys.name(Scope::Service, if service.is_empty() { named(&reading.service) } else { service });
+    let session = event.text(event.session);
+    keys.name(Scope::Session, if session.is_empty() { named(&reading.session) } else { session });
+    if keys.get(Scope::Session).is_none() {
+        keys.set(Scope::Session, keys.get(Scope::Client).unwrap_or(0));
+    }
+    if let Detail::Web(_) = event.detail {
+        keys.set(Scope::Endpoint, event.skeleton.max(1));
+    }
+    event.keys = keys;
+}
+
+fn named(name: &Option<Box<str>>) -> &[u8] {
+    name.as_deref().unwrap_or_default().as_bytes()
+}
+
+/// The keys of an address and of the /24 or /64 around it.
+fn of_address(address: IpAddr) -> (u64, u64) {
+    use std::fmt::Write;
+    let (mut name, mut network) = (Shown::new(), Shown::new());
+    match address {
+        IpAddr::V4(v4) => {
+            let [a, b, c, d] = v4.octets();
+            for octet in [a, b, c] {
+                name.push_octet(octet);
+                name.push(b".");
+            }
+            network.push(name.bytes());
+            network.push(b"0/24");
+            name.push_octet(d);
+        }
+        IpAddr::V6(v6) => {
+            let around = std::net::Ipv6Addr::from_bits(v6.to_bits() >> 64 << 64);
+            // Writing into `Shown` cannot fail: what does not fit is dropped, and every address fits.
+            let _ = write!(name, "{v6}");
+            let _ = write!(network, "{around}/64");
+        }
+    }
+    (hash(name.bytes()).max(1), hash(network.bytes()).max(1))
+}

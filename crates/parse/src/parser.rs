@@ -1,0 +1,135 @@
+use lapwing_model::{Detail, Event, Log, Record, hash};
+
+use crate::line::Line;
+use crate::names::Names;
+use crate::time::{LastDay, Zones};
+use crate::{FORMATS, Format, keys, template, text};
+
+/// What a line was read as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Understood {
+    /// A structured format, by its name: `combined`, `common`, `json`, `logfmt`, `syslog`...
+    As(&'static str),
+    /// Plain text: always possible.
+    AsText,
+    /// Something is wrong with it, named by the reason. An event of plain text was made all the same.
+    Broken(&'static str),
+}
+
+/// What a format says of a line: its name if it read it, `None` if the line is none of its own (and the event untouched),
+/// or why it could not read a line that looks like its own.
+pub type Outcome = Result<Option<&'static str>, &'static str>;
+
+/// What the readers of formats share: buffers, and what was last asked for. Nothing here changes what is read.
+#[derive(Debug, Default)]
+pub struct Tools {
+    pub(crate) zones: Zones,
+    pub(crate) last_day: LastDay,
+    pub(crate) names: Names,
+    /// The dotted name of the nested object that is being read.
+    pub(crate) path: Vec<u8>,
+    /// A line that is wrapped in another.
+    pub(crate) inner: Vec<u8>,
+    pub(crate) wrapped: bool,
+}
+
+/// Turns records into events. Each worker has its own; what it remembers only saves work, so the events of a record are a
+/// pure function of the record and of its origin's [`Reading`](lapwing_model::Reading).
+#[derive(Debug)]
+pub struct Parser {
+    formats: Vec<Box<dyn Format>>,
+    tools: Tools,
+    everything: u64,
+}
+
+/// Longer lines are kept, but nothing is read from them.
+const LONGEST: usize = 1 << 20;
+
+impl Default for Parser {
+    fn default() -> Self {
+        Parser::new()
+    }
+}
+
+impl Parser {
+    #[must_use]
+    pub fn new() -> Self {
+        let formats = FORMATS.iter().map(|kind| (kind.build)()).collect();
+        Parser { formats, tools: Tools::default(), everything: hash(b"everything") }
+    }
+
+    /// Reads a record and appends what it tells of to `events`: always at least one event.
+    pub fn parse(&mut self, record: &Record, events: &mut Vec<Event>) -> Understood {
+        let bytes = without_line_end(&record.body);
+        let mut event = fresh(record, bytes.len());
+        let bom = if bytes.starts_with(b"\xef\xbb\xbf") { 3 } else { 0 };
+        let line = Line::raw(&bytes[bom..], bom);
+        let understood = match self.structured(line, &mut event) {
+            Ok(Some(name)) => Understood::As(name),
+            Ok(None) => {
+                text::read(line, &mut event, &mut self.tools);
+                text::flaw(line.bytes).map_or(Understood::AsText, Understood::Broken)
+            }
+            Err(reason) => {
+                event = fresh(record, bytes.len());
+                text::read(line, &mut event, &mut self.tools);
+                Understood::Broken(reason)
+            }
+        };
+        event.skeleton = skeleton(&event);
+        keys::set(&mut event, self.everything);
+        events.push(event);
+        understood
+    }
+
+    fn structured(&mut self, line: Line<'_>, event: &mut Event) -> Outcome {
+        if line.bytes.len() > LONGEST {
+            return Err("too-long");
+        }
+        if event.origin.reading.format.is_some() {
+            let origin = event.origin.clone();
+            return self.as_told(origin.reading.format.as_deref().unwrap_or_default(), line, event);
+        }
+        for format in &mut self.formats {
+            if let Some(name) = format.read(line, event, &mut self.tools)? {
+                return Ok(Some(name));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Reads a line as the one format that people said it has.
+    fn as_told(&mut self, name: &str, line: Line<'_>, event: &mut Event) -> Outcome {
+        if name == "text" {
+            return Ok(None);
+        }
+        let Some(at) = FORMATS.iter().position(|kind| kind.is_named(name)) else { return Ok(None) };
+        match self.formats[at].read(line, event, &mut self.tools)? {
+            Some(name) => Ok(Some(name)),
+            None => Err("wrong-format"),
+        }
+    }
+}
+
+/// An event of plain text, whose raw bytes are the record without what ends its line.
+fn fresh(record: &Record, length: usize) -> Event {
+    let mut event = Event::new(record, Detail::Log(Log::default()));
+    if length < record.body.len() {
+        event.raw.truncate(length);
+    }
+    event
+}
+
+fn skeleton(event: &Event) -> u64 {
+    match &event.detail {
+        Detail::Web(web) => template::path_skeleton(event.text(web.method), event.path(web)),
+        Detail::Log(log) => template::skeleton(event.text(log.message)),
+    }
+}
+
+fn without_line_end(mut line: &[u8]) -> &[u8] {
+    while let [rest @ .., b'\r' | b'\n'] = line {
+        line = rest;
+    }
+    line
+}
