@@ -213,7 +213,9 @@ fn group_key(entity: &Entity, class: &str) -> u64 {
 }
 
 fn id_of(verdict: &Verdict, group: u64) -> AnomalyId {
-    let words = [group, verdict.origin, verdict.position.offset, verdict.position.line];
+    // The line itself as well: after a rotation another line stands at the same place of a file of the same name.
+    let line = verdict.evidence.as_ref().map_or(0, |evidence| hash(evidence.text.as_bytes()));
+    let words = [group, verdict.origin, verdict.position.offset, line];
     AnomalyId(hash(&words.map(u64::to_le_bytes).concat()))
 }
 

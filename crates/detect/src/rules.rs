@@ -21,6 +21,7 @@ pub const KIND: Kind = Kind {
 pub const BUILTIN: &[(&str, &str)] = &[
     ("builtin/errors.yml", include_str!("../../../rules/errors.yml")),
     ("builtin/keywords.yml", include_str!("../../../rules/keywords.yml")),
+    ("builtin/probing.yml", include_str!("../../../rules/probing.yml")),
 ];
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -160,5 +161,68 @@ fn asked<'a>(criteria: &'a Criteria, names: &mut Vec<&'a str>) {
         Criteria::All(all) | Criteria::Any(all) => all.iter().for_each(|one| asked(one, names)),
         Criteria::Item(item) if item.field != KEYWORDS && !names.contains(&item.field.as_str()) => names.push(&item.field),
         Criteria::Item(_) => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use lapwing_model::{Level as LogLevel, Origin, Position, Record, Timestamp};
+    use lapwing_parse::Parser;
+
+    use super::*;
+    use crate::testing::{Line, detector, observe, setup};
+
+    fn read(line: &str) -> Event {
+        let record = Record {
+            body: Bytes::copy_from_slice(line.as_bytes()),
+            origin: Origin::new("test"),
+            position: Position::default(),
+            received: Timestamp::from_seconds(1_900_000_000),
+        };
+        let mut events = Vec::new();
+        Parser::new().parse(&record, &mut events);
+        events.remove(0)
+    }
+
+    #[test]
+    fn every_builtin_rule_matches_the_lines_it_says_and_no_others() {
+        let set = setup().rules;
+        let fields = fields(&set);
+        for (number, rule) in set.rules().iter().enumerate().filter(|(_, rule)| rule.detection().is_some()) {
+            assert!(!rule.tests.is_empty(), "{} has no tests", rule.title);
+            let matches = |line: &String| {
+                let (event, mut matched) = (read(line), Vec::new());
+                set.matches(&mut Scratch::new(), &Seen { event: &event, fields: &fields }, &mut matched);
+                matched.contains(&number)
+            };
+            for line in &rule.tests.matching {
+                assert!(matches(line), "{} does not match {line}", rule.title);
+            }
+            for line in &rule.tests.not_matching {
+                assert!(!matches(line), "{} matches {line}", rule.title);
+            }
+        }
+    }
+
+    #[test]
+    fn a_fatal_line_is_high_and_says_what_was_seen() {
+        let event = Line::new(0.0, "", 0).log(0, LogLevel::Fatal, "out of memory");
+        let findings = observe(&mut *detector("rules", Scope::Event), &[event]);
+        assert_eq!(findings.len(), 1);
+        assert_eq!((findings[0].severity, &*findings[0].observed), (Severity::High, "log.level FATAL"));
+    }
+
+    #[test]
+    fn a_rule_that_only_feeds_a_correlation_is_not_told() {
+        let probe = Line { path: "/wp-login.php".to_owned(), ..Line::new(0.0, "203.0.113.9", 404) };
+        assert!(observe(&mut *detector("rules", Scope::Event), &[probe.web(0)]).is_empty());
+    }
+
+    #[test]
+    fn a_server_error_is_about_the_endpoint() {
+        let failed = Line { path: "/cart".to_owned(), ..Line::new(0.0, "203.0.113.9", 502) };
+        let findings = observe(&mut *detector("rules", Scope::Event), &[failed.web(0)]);
+        assert_eq!(findings[0].entity.scope, Scope::Endpoint);
     }
 }

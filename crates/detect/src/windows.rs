@@ -4,9 +4,10 @@
 //! over the entity's own past (or, for an entity without one, over that of the others).
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 use lapwing_learn::{Baseline, Lru, SlidingCounts, Window};
-use lapwing_model::{Entity, Event, Finding, PARTITIONS, Scope, Score, Severity};
+use lapwing_model::{Entity, Event, Finding, PARTITIONS, Scope, Score, Severity, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::{Detector, Events, Family, Findings, Kind, Setup};
@@ -28,6 +29,8 @@ pub struct Settings {
     pub entities: usize,
     pub errors: Share,
     pub refusals: Share,
+    /// So many refusals in a row, however slowly they come, are told of a client.
+    pub refusals_in_a_row: u32,
     pub burst: Burst,
 }
 
@@ -64,6 +67,7 @@ impl Default for Settings {
             entities: 16_384,
             errors: Share { at_least: 10.0, share: 0.2, times_own_past: 3.0 },
             refusals: Share { at_least: 20.0, share: 0.6, times_own_past: 2.0 },
+            refusals_in_a_row: 20,
             burst: Burst::default(),
         }
     }
@@ -114,6 +118,9 @@ struct Watched {
     minute: i64,
     in_minute: u32,
     since_look: u32,
+    /// Refusals since anything was last granted.
+    refused_in_a_row: u32,
+    refused_since: i64,
     /// For errors, refusals, bursts: what was told last, and until when it holds.
     told: [Told; 3],
 }
@@ -159,9 +166,11 @@ impl Windows {
             let share = watched.share(1, &self.settings.errors, now);
             findings.extend_event(at, share.map(|share| share.finding(&ERRORS, entity())));
         }
-        if refused && self.scope == Scope::Client {
-            let share = watched.share(2, &self.settings.refusals, now);
+        if self.scope == Scope::Client && event.status().is_some() {
+            let share = if refused { watched.share(2, &self.settings.refusals, now) } else { None };
+            let row = watched.row(refused, self.settings.refusals_in_a_row, now);
             findings.extend_event(at, share.map(|share| share.finding(&REFUSALS, entity())));
+            findings.extend_event(at, row.map(|row| row.finding(entity())));
         }
         watched.since_look += 1;
         if watched.since_look >= LOOK_EVERY {
@@ -180,6 +189,8 @@ impl Watched {
             minute: i64::MIN,
             in_minute: 0,
             since_look: 0,
+            refused_in_a_row: 0,
+            refused_since: i64::MAX,
             told: [Told::default(); 3],
         }
     }
@@ -212,6 +223,20 @@ impl Watched {
             return None;
         }
         Some(Excess { observed: wrong, of: all, usual, past: all_before, at_least: wanted.at_least })
+    }
+
+    /// Whether the entity has gone on being refused without ever being granted anything, and that for long enough.
+    fn row(&mut self, refused: bool, at_least: u32, now: i64) -> Option<Row> {
+        if !refused {
+            (self.refused_in_a_row, self.refused_since) = (0, i64::MAX);
+            return None;
+        }
+        self.refused_in_a_row = self.refused_in_a_row.saturating_add(1);
+        self.refused_since = self.refused_since.min(now);
+        let count = self.refused_in_a_row;
+        // Told when it is reached and at each doubling.
+        let due = at_least > 0 && count.is_multiple_of(at_least) && (count / at_least).is_power_of_two();
+        due.then(|| Row { count, at_least, time: Timestamp::from_nanos(now).since(Timestamp::from_nanos(self.refused_since)) })
     }
 
     fn burst(&mut self, wanted: &Burst, scope: Scope, others: &Baseline, now: i64) -> Option<Rush> {
@@ -276,6 +301,30 @@ impl Excess {
             reason: format!("{observed} of {of} events within 10 minutes were {}; {usual}", wrong.noun),
             expected: format!("at most {:.0} % {}", 100.0 * self.usual, wrong.noun),
             observed: format!("{share:.0} % ({observed} of {of})"),
+            entity,
+        }
+    }
+}
+
+struct Row {
+    count: u32,
+    at_least: u32,
+    time: Duration,
+}
+
+impl Row {
+    fn finding(&self, entity: Entity) -> Finding {
+        let minutes = self.time.as_secs() / 60;
+        let time = if minutes >= 120 { format!("{} h", minutes / 60) } else { format!("{minutes} min") };
+        Finding {
+            detector: KIND.name,
+            rule: Cow::Borrowed("refusals-in-a-row"),
+            class: Cow::Borrowed("client-error-burst"),
+            score: Score::new(0.55 + 0.1 * (self.count / self.at_least).ilog2() as f32),
+            severity: Severity::Info,
+            reason: format!("the last {} requests, over {time}, were all refused (4xx)", self.count),
+            expected: "a request granted now and then".to_owned(),
+            observed: format!("{} refusals in a row", self.count),
             entity,
         }
     }
@@ -353,8 +402,20 @@ mod tests {
     #[test]
     fn a_client_whose_requests_are_nearly_all_refused_is_told_once_and_again_when_it_doubles() {
         let findings = observe(&mut *detector("windows", Scope::Client), &requests(0.0, 1.0, 90, "203.0.113.9", 404));
-        assert_eq!(classes(&findings), ["client-error-burst"; 3], "at 20, 40 and 80");
+        assert_eq!(classes(&findings), ["client-error-burst"; 6], "at 20, 40 and 80, as a share and as a row");
         assert!(findings[0].reason.starts_with("20 of 20 events within 10 minutes were refused requests"), "{}", findings[0].reason);
+    }
+
+    #[test]
+    fn refusals_in_a_row_are_told_however_slowly_they_come() {
+        let mut slow = requests(0.0, 3600.0, 19, "203.0.113.9", 404);
+        let mut windows = detector("windows", Scope::Client);
+        assert!(observe(&mut *windows, &slow).is_empty());
+        slow.push(Line::new(72_000.0, "203.0.113.9", 200).web(19));
+        slow.extend(requests(75_000.0, 3600.0, 20, "203.0.113.9", 404));
+        let findings = observe(&mut *detector("windows", Scope::Client), &slow);
+        assert_eq!(findings.len(), 1, "the granted request begins a new row");
+        assert_eq!(findings[0].reason, "the last 20 requests, over 19 h, were all refused (4xx)");
     }
 
     #[test]

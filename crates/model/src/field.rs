@@ -81,8 +81,13 @@ impl Field {
     pub fn name(&self) -> &str {
         match self {
             Field::Other(name) => name,
-            field => NAMES.iter().find(|(known, _)| known == field).map_or("", |(_, names)| names[0]),
+            field => field.names().map_or("", |names| names[0]),
         }
+    }
+
+    /// All names of one of Lapwing's own fields.
+    fn names(&self) -> Option<&'static [&'static str]> {
+        NAMES.iter().find(|(known, _)| known == self).map(|(_, names)| *names)
     }
 
     /// The names by which Lapwing's own fields are known, the one to show first.
@@ -92,9 +97,17 @@ impl Field {
 }
 
 impl Event {
-    /// What stands in a field of this event.
+    /// What stands in a field of this event: in its own place or, where that is empty, among the record's other fields under
+    /// one of its names (an application may well have a `status` that is no HTTP status).
     #[must_use]
     pub fn get(&self, field: &Field) -> Value<'_> {
+        match self.placed(field) {
+            Value::Absent if !self.fields.is_empty() => field.names().map_or(Value::Absent, |names| self.other(names)),
+            value => value,
+        }
+    }
+
+    fn placed(&self, field: &Field) -> Value<'_> {
         let text = |text: crate::Text| if text.is_absent() { Value::Absent } else { Value::Text(self.text(text)) };
         let number = |number: f64| if number == 0.0 { Value::Absent } else { Value::Number(number) };
         match (field, &self.detail) {
@@ -119,13 +132,13 @@ impl Event {
             (Field::RequestBody, Detail::Web(web)) => text(web.body),
             (Field::Message, Detail::Log(log)) => text(log.message),
             (Field::Logger, Detail::Log(log)) => text(log.logger),
-            (Field::Other(name), _) => self.other(name),
+            (Field::Other(name), _) => self.other(&[name]),
             _ => Value::Absent,
         }
     }
 
-    fn other(&self, name: &str) -> Value<'_> {
-        let found = self.fields.iter().find(|(key, _)| self.text(*key) == name.as_bytes());
+    fn other(&self, names: &[&str]) -> Value<'_> {
+        let found = names.iter().find_map(|name| self.fields.iter().find(|(key, _)| self.text(*key) == name.as_bytes()));
         found.map_or(Value::Absent, |(_, value)| Value::Text(self.text(*value)))
     }
 }
@@ -141,6 +154,20 @@ mod tests {
         names.sort_unstable();
         names.dedup();
         assert_eq!(names.len(), all);
+    }
+
+    #[test]
+    fn a_field_that_is_not_in_its_own_place_is_looked_for_under_its_names() {
+        let record = crate::Record {
+            body: bytes::Bytes::from_static(b"status=ok"),
+            origin: crate::Origin::new("app"),
+            position: crate::Position::default(),
+            received: crate::Timestamp::EPOCH,
+        };
+        let mut event = Event::new(&record, Detail::Log(crate::Log::default()));
+        event.fields.push((crate::Text::raw(0, 6), crate::Text::raw(7, 9)));
+        assert_eq!(event.get(&Field::named("status")), Value::Text(b"ok"));
+        assert_eq!(event.get(&Field::named("http.request.method")), Value::Absent);
     }
 
     #[test]

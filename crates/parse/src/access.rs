@@ -75,27 +75,36 @@ fn opening<'a>(bytes: &'a [u8], tools: &mut Tools) -> Option<(&'a [u8], Stamp, &
             None => time::leading(inner)?,
         };
         let rest = inner[used..].strip_prefix(b"] \"")?;
-        return Some((&bytes[..at - 1], stamp, rest));
+        let head = &bytes[..at - 1];
+        return (!is_headed(head)).then_some((head, stamp, rest));
     }
     None
 }
 
+/// Whether syslog or a container runtime put a header before the line: those are read first.
+fn is_headed(head: &[u8]) -> bool {
+    let dated = head[0].is_ascii_alphabetic() || head.get(4) == Some(&b'-');
+    head[0] == b'<' || (dated && time::leading(head).is_some())
+}
+
 /// Who asked: `[vhost[:port]] client ident user`. A user name may hold spaces; a client may be a list that proxies made.
 fn who(line: Line<'_>, head: &[u8], event: &mut Event, web: &mut Web) {
+    // docker compose: `web_1  | 1.2.3.4 - - `
+    let head = memchr(b'|', head).map_or(head, |bar| skip_spaces(&head[bar + 1..]));
     let (mut first, mut rest) = word(head);
     event.client = address(first);
-    if event.client.is_none() {
+    if let Some(claimed) = first.strip_suffix(b",") {
+        (first, event.client) = (claimed, address(claimed));
+        while let Some(next) = word(rest).0.strip_suffix(b",") {
+            rest = skip_spaces(&rest[next.len() + 1..]);
+        }
+        rest = word(rest).1;
+    } else if event.client.is_none() {
         let (second, third) = word(rest);
         let client = address(second);
         if !third.is_empty() && (client.is_some() || (has_port(first) && third.contains(&b' '))) {
             web.domain = line.said(without_port(first));
             (first, rest, event.client) = (second, third, client);
-        } else if let Some(proxied) = first.strip_suffix(b",") {
-            (first, event.client) = (proxied, address(proxied));
-            while let Some(next) = word(rest).0.strip_suffix(b",").filter(|next| address(next).is_some()) {
-                rest = skip_spaces(&rest[next.len() + 1..]);
-            }
-            rest = word(rest).1;
         }
     }
     event.client_text = line.said(first);
@@ -113,7 +122,10 @@ fn without_port(name: &[u8]) -> &[u8] {
 /// `GET /path HTTP/1.1`. Attackers send spaces in paths, and things that are no HTTP at all.
 pub(crate) fn request(text: impl Fn(&[u8]) -> Text, request: &[u8], web: &mut Web) {
     let method = memchr(b' ', request).unwrap_or(0);
-    if method == 0 || method > 32 || !request[..method].iter().all(|byte| byte.is_ascii_alphabetic() || matches!(byte, b'-' | b'_')) {
+    if method == 0
+        || method > 32
+        || !request[..method].iter().all(|byte| byte.is_ascii_alphabetic() || matches!(byte, b'-' | b'_'))
+    {
         web.target = text(request);
         return;
     }
@@ -213,7 +225,9 @@ fn closing(bytes: &[u8], follows: impl Fn(&[u8]) -> bool) -> Option<usize> {
 
 fn is_status_next(after: &[u8]) -> bool {
     match after {
-        [b' ', a, b, c, rest @ ..] if a.is_ascii_digit() && b.is_ascii_digit() && c.is_ascii_digit() => matches!(rest, [] | [b' ', ..]),
+        [b' ', a, b, c, rest @ ..] if a.is_ascii_digit() && b.is_ascii_digit() && c.is_ascii_digit() => {
+            matches!(rest, [] | [b' ', ..])
+        }
         [b' ', b'-', rest @ ..] => matches!(rest, [] | [b' ', ..]),
         _ => false,
     }

@@ -97,7 +97,9 @@ mod tests {
 
     #[test]
     fn versions_dates_and_times_are_no_addresses() {
-        for text in ["1.2.3", "2005.06.03.01", "32.0.1700.77", "1.2.3.4.5", "1.2.3.04", "10:05:03", "", "256.1.1.1", "1.2.3.4:x", "a:b"] {
+        for text in
+            ["1.2.3", "2005.06.03.01", "32.0.1700.77", "1.2.3.4.5", "1.2.3.04", "10:05:03", "", "256.1.1.1", "1.2.3.4:x", "a:b"]
+        {
             assert_eq!(address(text.as_bytes()), None, "{text}");
             assert_eq!(with_port(text.as_bytes()), None, "{text}");
         }

@@ -73,7 +73,7 @@ impl Draft {
         }
     }
 
-    fn level(&mut self, event: &mut Event) {
+    pub(crate) fn level(&mut self, event: &mut Event) {
         let level = level_of(event.text(self.values[Slot::Level as usize].1));
         if level != Level::Unset {
             event.level = level;
@@ -86,7 +86,7 @@ impl Draft {
         }
     }
 
-    fn whom(&mut self, event: &mut Event) {
+    pub(crate) fn whom(&mut self, event: &mut Event) {
         let set = |place: &mut Text, text: Text| {
             if !text.is_absent() {
                 *place = text;
@@ -207,10 +207,13 @@ impl Draft {
         let from = if self.has(Slot::Message) { Slot::Message } else { Slot::Body };
         let log = Log { message: self.take(from), logger: self.take_said(Slot::Logger, event), status: self.status(event) };
         event.detail = Detail::Log(log);
+        if event.session.is_empty() {
+            event.session = self.take_said(Slot::Trace, event);
+        }
         if event.client_text.is_absent() {
             // A name is a client too where the record says so.
             let client = self.values[Slot::Client as usize].1;
-            if is_host_name(event.text(client)) {
+            if is_host_name(event.text(client)) && event.text(client).contains(&b'.') {
                 event.client_text = self.take(Slot::Client);
             }
         }

@@ -35,7 +35,7 @@ pub(crate) fn scaled(number: &[u8], nanos: f64) -> Option<Duration> {
     }
     let value: f64 = std::str::from_utf8(number).ok()?.parse().ok()?;
     let nanos = (value * nanos).round();
-    (nanos >= 0.0 && nanos < CENTURY).then(|| Duration::from_nanos(nanos as u64))
+    (0.0..CENTURY).contains(&nanos).then(|| Duration::from_nanos(nanos as u64))
 }
 
 #[cfg(test)]
@@ -44,7 +44,14 @@ mod tests {
 
     #[test]
     fn reads_numbers_with_units() {
-        let table = [("12ms", 12_000_000), ("3.2s", 3_200_000_000), ("1.5 seconds", 1_500_000_000), ("150µs", 150_000), ("7ns", 7), ("2m", 120_000_000_000)];
+        let table = [
+            ("12ms", 12_000_000),
+            ("3.2s", 3_200_000_000),
+            ("1.5 seconds", 1_500_000_000),
+            ("150µs", 150_000),
+            ("7ns", 7),
+            ("2m", 120_000_000_000),
+        ];
         for (text, nanos) in table {
             assert_eq!(with_unit(text.as_bytes()), Some(Duration::from_nanos(nanos)), "{text}");
         }

@@ -122,7 +122,8 @@ fn later<'a>(line: &'a [u8], header: &mut Header<'a>) -> Option<&'a [u8]> {
     let mut rest = line;
     for _ in 0..5 {
         let (skipped, next) = word(rest);
-        if skipped.is_empty() || skipped.len() > 80 || next.is_empty() || matches!(skipped[skipped.len() - 1], b':' | b',' | b'=') {
+        if skipped.is_empty() || skipped.len() > 80 || next.is_empty() || matches!(skipped[skipped.len() - 1], b':' | b',' | b'=')
+        {
             return None;
         }
         rest = next;
@@ -137,7 +138,7 @@ fn later<'a>(line: &'a [u8], header: &mut Header<'a>) -> Option<&'a [u8]> {
             header.seen.done = true;
             return Some(behind);
         }
-        if level_soon(after) {
+        if level_soon(after, 0) {
             header.stamp = Some(stamp);
             return Some(after);
         }
@@ -271,21 +272,25 @@ fn level_word(token: &[u8], after: &[u8], bare: &[u8]) -> Level {
     if plain { Level::Unset } else { level }
 }
 
-/// A process or thread number: only where a level follows, or three dashes do.
+/// A process or thread number: only where a level follows, or after it where three dashes or a bracket do.
 fn counter<'a>(bare: &'a [u8], header: &mut Header<'a>) -> Option<&'a [u8]> {
     let (token, after) = word(bare);
     if token.len() > 20 || !token.iter().all(u8::is_ascii_digit) {
         return None;
     }
-    let belongs = if header.level == Level::Unset { level_soon(bare) } else { after.starts_with(b"--- ") };
-    header.seen.numbers += 1;
+    let belongs = if header.level == Level::Unset {
+        level_soon(bare, header.seen.numbers)
+    } else {
+        after.starts_with(b"--- ") || after.starts_with(b"[")
+    };
+    header.seen.numbers += u8::from(belongs);
     belongs.then_some(after)
 }
 
-/// Whether a level follows within three words.
-fn level_soon(bare: &[u8]) -> bool {
+/// Whether a level follows within three words, after so many numbers.
+fn level_soon(bare: &[u8], before: u8) -> bool {
     let mut rest = bare;
-    for numbers in 0..3 {
+    for numbers in before..3 {
         let (token, after) = word(skip_spaces(rest));
         let inner = token.strip_prefix(b"[").and_then(|inner| inner.strip_suffix(b"]")).unwrap_or(token);
         if level_word(token, after, rest) != Level::Unset || (inner.len() < token.len() && named(inner) != Level::Unset) {
@@ -326,13 +331,17 @@ fn logger<'a>(bare: &'a [u8], header: &mut Header<'a>) -> Option<&'a [u8]> {
         [b'-', b' ', ..] | [b'-', b'-', ..] => true,
         [b'[', ..] => levelled && token.contains(&b'.'),
         _ if levelled => padded && !after.is_empty(),
-        _ => level_soon(after) && is_made_up(token),
+        _ => level_soon(after, 0) && is_made_up(token),
     };
     if !accepted {
         return None;
     }
     header.logger = token;
-    if levelled && after.starts_with(b": ") || padded && !matches!(after.first(), Some(b'-' | b':')) {
+    if levelled && let Some(message) = after.strip_prefix(b": ") {
+        header.seen.done = true;
+        return Some(message);
+    }
+    if padded && !matches!(after.first(), Some(b'-' | b':')) {
         header.seen.done = true;
     }
     Some(after)

@@ -27,7 +27,15 @@ impl Shown {
 
     fn push_octet(&mut self, octet: u8) {
         let digits = [b'0' + octet / 100, b'0' + octet / 10 % 10, b'0' + octet % 10];
-        self.push(&digits[if octet > 99 { 0 } else if octet > 9 { 1 } else { 2 }..]);
+        self.push(
+            &digits[if octet > 99 {
+                0
+            } else if octet > 9 {
+                1
+            } else {
+                2
+            }..],
+        );
     }
 
     fn bytes(&self) -> &[u8] {

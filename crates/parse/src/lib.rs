@@ -15,16 +15,21 @@ mod keys;
 mod line;
 mod names;
 mod parser;
+#[cfg(test)]
+mod robustness;
 pub mod template;
+#[cfg(test)]
+mod testing;
 mod text;
 mod time;
 
-pub use line::Line;
 use lapwing_model::Event;
+pub use line::Line;
 pub use parser::{Outcome, Parser, Tools, Understood};
 pub use time::check_zone;
 
 mod access;
+mod container;
 mod json;
 mod logfmt;
 mod syslog;
@@ -33,6 +38,7 @@ mod syslog;
 pub const FORMATS: &[Kind] = &[
     Kind { name: "json", also: &["docker", "ecs", "ndjson"], build: json::Json::build },
     Kind { name: "combined", also: &["common", "access", "apache", "nginx"], build: access::Access::build },
+    Kind { name: "cri", also: &["kubernetes", "containerd"], build: container::Container::build },
     Kind { name: "syslog", also: &["rfc3164", "rfc5424"], build: syslog::Syslog::build },
     Kind { name: "logfmt", also: &[], build: logfmt::Logfmt::build },
 ];

@@ -19,6 +19,8 @@ pub(crate) enum Slot {
     Host,
     User,
     Session,
+    /// Ties the lines of one request together: a session for log lines, none for requests themselves.
+    Trace,
     Client,
     Method,
     Target,
@@ -46,144 +48,124 @@ pub(crate) enum Slot {
 
 pub(crate) const SLOTS: usize = Slot::Stream as usize + 1;
 
-/// Names by slot; the first is the one to keep a value under that cannot be read as what its slot means.
-const NAMES: &[(Slot, &[&str])] = &[
+/// Names by slot, with a space between them; the first is the one to keep a value under that cannot be read as what its slot means.
+const NAMES: &[(Slot, &str)] = &[
     (
         Slot::Time,
-        &[
-            "timestamp", "time", "@timestamp", "ts", "TimeUnixNano", "timeUnixNano", "Timestamp", "datetime", "date", "eventTime", "event_time",
-            "time_local", "time_iso8601", "t", "@t", "asctime", "start_time", "StartUTC", "msec", "time_unix_nano", "event.created", "observedTimeUnixNano",
-            "created_at", "logged_at",
-        ],
+        "timestamp time @timestamp ts TimeUnixNano timeUnixNano Timestamp datetime date eventTime event_time \
+            time_local time_iso8601 t @t asctime start_time StartUTC msec time_unix_nano event.created \
+            observedTimeUnixNano created_at logged_at",
     ),
     (
         Slot::Level,
-        &[
-            "level", "severity", "log.level", "SeverityText", "severityText", "severity_text", "lvl", "levelname", "loglevel", "log_level", "Level",
-            "LogLevel", "logLevel", "@l", "log.severity", "Severity", "priority", "PRIORITY",
-        ],
+        "level severity log.level SeverityText severityText severity_text lvl levelname loglevel log_level \
+            Level LogLevel logLevel @l log.severity Severity priority PRIORITY",
     ),
-    (Slot::SeverityNumber, &["SeverityNumber", "severityNumber", "severity_number"]),
+    (Slot::SeverityNumber, "SeverityNumber severityNumber severity_number"),
     (
         Slot::Message,
-        &[
-            "message", "msg", "Body", "textPayload", "short_message", "event.message", "log_message", "Message", "text", "@m", "MESSAGE", "log_line",
-            "@message", "body.string_value",
-        ],
+        "message msg Body textPayload short_message event.message log_message Message text @m MESSAGE \
+            log_line @message body.string_value",
     ),
-    (Slot::Body, &["body"]),
+    (Slot::Body, "body"),
     (
         Slot::Logger,
-        &[
-            "logger", "log.logger", "logger_name", "loggerName", "target", "process.name", "module", "component", "caller", "scope.name",
-            "InstrumentationScope.Name", "InstrumentationScope.name", "SourceContext",
-        ],
+        "logger log.logger logger_name loggerName target process.name module component caller scope.name \
+            InstrumentationScope.Name InstrumentationScope.name SourceContext",
     ),
     (
         Slot::Service,
-        &["service", "service.name", "service_name", "serviceName", "app", "application", "appname", "app_name", "program", "serviceContext.service"],
+        "service service.name service_name serviceName app application appname app_name program \
+            serviceContext.service kubernetes.container_name container_name",
     ),
-    (Slot::Source, &["source", "name"]),
-    (Slot::Host, &["host", "host.name", "hostname", "Hostname", "host_name", "syslog_hostname", "agent.hostname", "_HOSTNAME", "node"]),
+    (Slot::Source, "source name"),
+    (Slot::Host, "host host.name hostname Hostname host_name syslog_hostname agent.hostname _HOSTNAME node"),
     (
         Slot::User,
-        &[
-            "user", "user.name", "username", "user_name", "userName", "remote_user", "enduser.id", "user.id", "user_id", "userId", "uid", "account",
-            "cs-username", "request.user_id", "ClientUsername",
-        ],
+        "user user.name username user_name userName remote_user enduser.id user.id user_id userId uid account \
+            cs-username request.user_id ClientUsername",
     ),
-    (
-        Slot::Session,
-        &[
-            "session_id", "session.id", "session", "sessionId", "sid", "trace_id", "trace.id", "traceId", "TraceId", "traceID", "request_id", "requestId",
-            "correlation_id", "correlationId", "transaction.id",
-        ],
-    ),
+    (Slot::Session, "session_id session.id session sessionId sid"),
+    (Slot::Trace, "trace_id trace.id traceId TraceId traceID"),
     (
         Slot::Client,
-        &[
-            "client.address", "source.ip", "client.ip", "source.address", "remote_addr", "client_ip", "clientIp", "clientip", "client", "ip", "ip_address",
-            "remote_ip", "remoteIp", "remoteAddress", "remote_address", "src_ip", "source_ip", "sourceIp", "httpRequest.remoteIp", "req.remoteAddress",
-            "req.ip", "request.remote_ip", "request.client_ip", "ClientHost", "net.peer.ip", "net.sock.peer.addr", "http.client_ip", "downstream_remote_address",
-            "c-ip", "addr", "peer", "remote", "remote_host", "clientAddress", "client_address", "network.peer.address",
-        ],
+        "client.address source.ip client.ip source.address remote_addr client_ip clientIp clientip client ip \
+            ip_address remote_ip remoteIp remoteAddress remote_address src_ip source_ip sourceIp \
+            httpRequest.remoteIp req.remoteAddress req.ip request.remote_ip request.client_ip ClientHost \
+            net.peer.ip net.sock.peer.addr http.client_ip downstream_remote_address c-ip addr peer remote \
+            remote_host clientAddress client_address network.peer.address fwd",
     ),
     (
         Slot::Method,
-        &[
-            "http.request.method", "method", "request_method", "http.method", "http_method", "httpRequest.requestMethod", "req.method", "request.method",
-            "RequestMethod", "verb", "cs-method", "requestMethod",
-        ],
+        "http.request.method method request_method http.method http_method httpRequest.requestMethod \
+            req.method request.method RequestMethod verb cs-method requestMethod",
     ),
     (
         Slot::Target,
-        &[
-            "url.original", "url", "uri", "request_uri", "url.full", "http.url", "httpRequest.requestUrl", "req.url", "request.uri", "request.url",
-            "requestUrl", "http_url", "cs-uri", "requestUri", "url_original",
-        ],
+        "url.original url uri request_uri url.full http.url httpRequest.requestUrl req.url request.uri \
+            request.url requestUrl http_url cs-uri requestUri url_original",
     ),
     (
         Slot::Path,
-        &["path", "url.path", "http.target", "request_path", "RequestPath", "http.route", "request.path", "cs-uri-stem", "endpoint", "http_path", "url_path"],
+        "path url.path http.target request_path RequestPath http.route request.path cs-uri-stem endpoint \
+            http_path url_path",
     ),
-    (Slot::Query, &["query", "url.query", "query_string", "args", "cs-uri-query", "request.query", "url_query"]),
-    (Slot::Request, &["request", "http.request.line", "request_line"]),
-    (Slot::Protocol, &["protocol", "server_protocol", "http.version", "http.flavor", "httpRequest.protocol", "request.proto", "RequestProtocol"]),
+    (Slot::Query, "query url.query query_string args cs-uri-query request.query url_query"),
+    (Slot::Request, "request http.request.line request_line"),
+    (Slot::Protocol, "protocol server_protocol http.version http.flavor httpRequest.protocol request.proto RequestProtocol"),
     (
         Slot::Status,
-        &[
-            "http.response.status_code", "status", "status_code", "statusCode", "http.status_code", "http_status", "http_status_code", "httpRequest.status",
-            "res.statusCode", "response.status", "response.status_code", "response_code", "DownstreamStatus", "sc-status", "response_status", "httpStatus",
-            "http.status",
-        ],
+        "http.response.status_code status status_code statusCode http.status_code http_status \
+            http_status_code httpRequest.status res.statusCode response.status response.status_code \
+            response_code DownstreamStatus sc-status response_status httpStatus http.status",
     ),
     (
         Slot::Bytes,
-        &[
-            "http.response.body.size", "http.response.body.bytes", "http.response.bytes", "body_bytes_sent", "bytes_sent", "bytes", "size",
-            "httpRequest.responseSize", "response_size", "DownstreamContentSize", "sc-bytes", "content_length", "res.contentLength", "response.bytes",
-        ],
+        "http.response.body.size http.response.body.bytes http.response.bytes body_bytes_sent bytes_sent \
+            bytes size httpRequest.responseSize response_size DownstreamContentSize sc-bytes content_length \
+            res.contentLength response.bytes",
     ),
     (
         Slot::Referrer,
-        &[
-            "http.request.header.referer", "http.request.referrer", "http_referer", "referer", "referrer", "httpRequest.referer", "req.headers.referer",
-            "request.headers.Referer", "cs-referer", "request_Referer", "http_referrer",
-        ],
+        "http.request.header.referer http.request.referrer http_referer referer referrer httpRequest.referer \
+            req.headers.referer request.headers.Referer cs-referer request_Referer http_referrer",
     ),
     (
         Slot::UserAgent,
-        &[
-            "user_agent.original", "http_user_agent", "user_agent", "userAgent", "useragent", "agent", "httpRequest.userAgent", "req.headers.user-agent",
-            "request.headers.User-Agent", "http.user_agent", "http.request.header.user-agent", "request_User-Agent", "cs-user-agent", "user-agent", "ua",
-        ],
+        "user_agent.original http_user_agent user_agent userAgent useragent agent httpRequest.userAgent \
+            req.headers.user-agent request.headers.User-Agent http.user_agent http.request.header.user-agent \
+            request_User-Agent cs-user-agent user-agent ua",
     ),
     (
         Slot::Domain,
-        &[
-            "server.address", "url.domain", "destination.domain", "http_host", "vhost", "server_name", "http.host", "request.host", "req.headers.host",
-            "authority", "RequestHost", "cs-host", "virtual_host", "domain",
-        ],
+        "server.address url.domain destination.domain http_host vhost server_name http.host request.host \
+            req.headers.host authority RequestHost cs-host virtual_host domain",
     ),
-    (Slot::RequestBody, &["http.request.body.content", "request_body", "http.request.body", "requestBody", "req.body", "post_data"]),
-    (Slot::Took, &["duration", "latency", "elapsed", "took", "httpRequest.latency", "response_time", "elapsed_time", "runtime", "time_taken", "time-taken"]),
-    (Slot::Seconds, &["request_time", "duration_s", "duration_seconds", "upstream_response_time", "latency_seconds", "elapsed_seconds", "response_time_s"]),
+    (Slot::RequestBody, "http.request.body.content request_body http.request.body requestBody req.body post_data"),
+    (
+        Slot::Took,
+        "duration latency elapsed took httpRequest.latency response_time elapsed_time runtime time_taken \
+            time-taken",
+    ),
+    (
+        Slot::Seconds,
+        "request_time duration_s duration_seconds upstream_response_time latency_seconds elapsed_seconds \
+            response_time_s",
+    ),
     (
         Slot::Millis,
-        &[
-            "duration_ms", "responseTime", "response_time_ms", "elapsed_ms", "latency_ms", "took_ms", "durationMs", "elapsedMs", "latencyMs",
-            "request_time_ms", "responseTimeMs", "time_ms",
-        ],
+        "duration_ms responseTime response_time_ms elapsed_ms latency_ms took_ms durationMs elapsedMs \
+            latencyMs request_time_ms responseTimeMs time_ms",
     ),
-    (Slot::Micros, &["duration_us", "elapsed_us", "latency_us", "response_time_us", "request_time_us"]),
-    (Slot::Nanos, &["event.duration", "duration_ns", "elapsed_ns", "latency_ns", "Duration"]),
-    (Slot::Container, &["log"]),
-    (Slot::Stream, &["stream"]),
+    (Slot::Micros, "duration_us elapsed_us latency_us response_time_us request_time_us"),
+    (Slot::Nanos, "event.duration duration_ns elapsed_ns latency_ns Duration"),
+    (Slot::Container, "log"),
+    (Slot::Stream, "stream"),
 ];
 
 /// The name to keep a value of the slot at `index` under.
 pub(crate) fn name_at(index: usize) -> &'static str {
-    NAMES[index].1[0]
+    NAMES[index].1.split(' ').next().unwrap_or_default()
 }
 
 /// Finds the slot of a name in one hash and one comparison.
@@ -198,7 +180,7 @@ const PLACES: usize = 1024;
 impl Default for Names {
     fn default() -> Self {
         let mut table = vec![None; PLACES];
-        for (slot, name) in NAMES.iter().flat_map(|(slot, names)| names.iter().map(move |name| (*slot, *name))) {
+        for (slot, name) in NAMES.iter().flat_map(|(slot, names)| names.split(' ').map(move |name| (*slot, name))) {
             let mut at = place(name.as_bytes());
             while table[at].is_some() {
                 at = (at + 1) % PLACES;
@@ -232,7 +214,7 @@ mod tests {
 
     #[test]
     fn no_name_stands_for_two_things() {
-        let mut names: Vec<_> = NAMES.iter().flat_map(|(_, names)| *names).collect();
+        let mut names: Vec<_> = NAMES.iter().flat_map(|(_, names)| names.split(' ')).collect();
         let all = names.len();
         names.sort_unstable();
         names.dedup();
@@ -244,7 +226,7 @@ mod tests {
     fn every_name_is_found_and_no_other() {
         let found = Names::default();
         for (slot, names) in NAMES {
-            for name in *names {
+            for name in names.split(' ') {
                 assert_eq!(found.slot(name.as_bytes()), Some(*slot), "{name}");
             }
         }

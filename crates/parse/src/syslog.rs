@@ -29,7 +29,9 @@ impl Format for Syslog {
             Some((priority, rest)) => (Some(priority), rest),
             None => (None, bytes),
         };
-        if priority.is_some() && let Some(rest) = rest.strip_prefix(b"1 ") {
+        if priority.is_some()
+            && let Some(rest) = rest.strip_prefix(b"1 ")
+        {
             level_of(priority, event);
             return structured(line, rest, event, tools).ok_or(BROKEN).map(|()| Some(NAME));
         }
@@ -83,27 +85,26 @@ pub(crate) fn severity(severity: u64) -> Level {
 /// year is syslog's only in its ISO form, and only before `host program[pid]:`.
 fn is_headed(stamp: Stamp, time: &[u8], after: &[u8]) -> bool {
     let (host, rest) = word(skip_spaces(after));
-    let core = host.strip_suffix(b":").unwrap_or(host);
-    if !is_host(core) || Level::named(core) != Level::Unset {
-        return false;
-    }
+    let is_tagged = |bytes| tag(bytes).is_some_and(|tag| Level::named(tag.name) == Level::Unset);
+    let is_host = is_host(host) && Level::named(host) == Level::Unset;
     match stamp {
-        Stamp::Yearless { .. } => time[0].is_ascii_alphabetic(),
-        Stamp::Utc { .. } if time.get(10) == Some(&b'T') => {
-            after.get(1) != Some(&b' ') && tag(rest).is_some_and(|tag| Level::named(tag.name) == Level::Unset)
-        }
+        Stamp::Yearless { .. } => time[0].is_ascii_alphabetic() && (is_host || is_tagged(skip_spaces(after))),
+        Stamp::Utc { .. } if time.get(10) == Some(&b'T') => is_host && after.get(1) != Some(&b' ') && is_tagged(rest),
         _ => false,
     }
 }
 
 fn is_host(word: &[u8]) -> bool {
-    !word.is_empty() && word.len() <= 255 && word.iter().all(|byte| byte.is_ascii_alphanumeric() || b"._-:/@#%()".contains(byte))
+    !word.is_empty()
+        && word.len() <= 255
+        && word.iter().all(|byte| byte.is_ascii_alphanumeric() || b"._-:/@#%()".contains(byte))
+        && !word.ends_with(b":")
 }
 
 /// What follows the time of RFC 3164: host, program, message.
 pub(crate) fn host_and_body(line: Line<'_>, rest: &[u8], event: &mut Event, tools: &mut Tools) {
     let (host, after) = word(rest);
-    if host.ends_with(b":") || host.ends_with(b"]") || !is_host(host) {
+    if !is_host(host) {
         return body(line, rest, event, tools);
     }
     event.host = line.said(host);
@@ -171,7 +172,9 @@ fn finish(line: Line<'_>, program: &[u8], message: &[u8], event: &mut Event, too
     let inner = message.strip_prefix(b"@cee:").map_or(message, skip_spaces);
     let found = match inner.first() {
         Some(b'{') => json::read(line.within(inner), event, tools),
-        Some(_) if memchr::memchr(b'[', &inner[..inner.len().min(200)]).is_some() => access::read(line.within(inner), event, tools),
+        Some(_) if memchr::memchr(b'[', &inner[..inner.len().min(200)]).is_some() => {
+            access::read(line.within(inner), event, tools)
+        }
         _ => Ok(None),
     };
     if let Ok(Some(_)) = found {

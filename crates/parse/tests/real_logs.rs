@@ -21,7 +21,8 @@ fn read(text: &[u8]) -> Vec<(Understood, Event)> {
     let lines = text.split(|&byte| byte == b'\n').filter(|line| !line.is_empty());
     let parsed = lines.map(|line| {
         let received = Timestamp::from_seconds(1_763_700_000);
-        let record = Record { body: Bytes::copy_from_slice(line), origin: origin.clone(), position: Position::default(), received };
+        let record =
+            Record { body: Bytes::copy_from_slice(line), origin: origin.clone(), position: Position::default(), received };
         let mut events = Vec::new();
         let understood = parser.parse(&record, &mut events);
         assert_eq!(events.len(), 1);
@@ -38,7 +39,11 @@ fn every_line_of_a_real_access_log_is_combined_with_client_time_and_status() {
     for (understood, event) in read {
         assert_eq!(understood, Understood::As("combined"), "{:?}", event.raw);
         let Detail::Web(web) = event.detail else { panic!("{:?}", event.raw) };
-        assert!((200..=599).contains(&web.status) && event.clock == Clock::Stated && event.text(web.target).starts_with(b"/"), "{:?}", event.raw);
+        assert!(
+            (200..=599).contains(&web.status) && event.clock == Clock::Stated && event.text(web.target).starts_with(b"/"),
+            "{:?}",
+            event.raw
+        );
         assert!(!event.client_text.is_empty() && event.decoded.is_empty() && event.fields.is_empty(), "{:?}", event.raw);
     }
 }

@@ -18,12 +18,7 @@ pub enum Condition {
 
 /// Reads a condition over the selections `names`. `not` binds tighter than `and`, `and` tighter than `or`.
 /// `column_of` gives the place of a byte of the text.
-pub(crate) fn parse(
-    text: &str,
-    names: &[&str],
-    place: impl Fn(usize) -> Position,
-    problems: &mut Problems,
-) -> Option<Condition> {
+pub(crate) fn parse(text: &str, names: &[&str], place: impl Fn(usize) -> Position, problems: &mut Problems) -> Option<Condition> {
     let tokens = match tokens(text) {
         Ok(tokens) => tokens,
         Err(at) => {
@@ -166,9 +161,7 @@ impl<'a> Reader<'a> {
                 self.at += 1;
                 Ok(inner)
             }
-            Some(token) => {
-                Err(Wrong::new(token.at, format!("expected 'and', 'or' or ')', found {}", quoted(token.text))))
-            }
+            Some(token) => Err(Wrong::new(token.at, format!("expected 'and', 'or' or ')', found {}", quoted(token.text)))),
             None => Err(Wrong::new(at, "'(' without its ')'")),
         }
     }
@@ -200,8 +193,7 @@ impl<'a> Reader<'a> {
             "them" => !name.starts_with('_'),
             pattern => wildcard(pattern.as_bytes(), name.as_bytes()),
         };
-        let parts: Vec<_> =
-            (0..self.names.len()).filter(|&index| wanted(self.names[index])).map(Condition::Selection).collect();
+        let parts: Vec<_> = (0..self.names.len()).filter(|&index| wanted(self.names[index])).map(Condition::Selection).collect();
         if parts.is_empty() {
             return Err(Wrong::new(token.at, format!("no selection is named like {}", quoted(token.text))));
         }
@@ -310,7 +302,10 @@ mod tests {
             ("sel_a or filtr", "x:1:10: unknown selection 'filtr'; did you mean 'filter'?"),
             ("1 of filtr*", "x:1:6: no selection is named like 'filtr*'"),
             ("2 of sel_*", "x:1:1: expected '1 of', 'any of' or 'all of', found '2 of'"),
-            ("sel_a | count() > 5", "x:1:7: aggregations after '|' are no longer part of Sigma; write a correlation rule (event_count, value_count) instead"),
+            (
+                "sel_a | count() > 5",
+                "x:1:7: aggregations after '|' are no longer part of Sigma; write a correlation rule (event_count, value_count) instead",
+            ),
         ] {
             assert_eq!(read(written), Err(wrong.into()), "{written}");
         }

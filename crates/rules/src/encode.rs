@@ -56,9 +56,7 @@ pub(crate) fn utf16(pattern: &Pattern, order: Utf16) -> Pattern {
 
 fn utf16_bytes(bytes: &[u8], order: Utf16) -> Vec<u8> {
     let Ok(text) = std::str::from_utf8(bytes) else { return bytes.to_vec() };
-    text.encode_utf16()
-        .flat_map(|unit| if order == Utf16::Big { unit.to_be_bytes() } else { unit.to_le_bytes() })
-        .collect()
+    text.encode_utf16().flat_map(|unit| if order == Utf16::Big { unit.to_be_bytes() } else { unit.to_le_bytes() }).collect()
 }
 
 /// The signs with which a Windows command line option may begin.
@@ -115,7 +113,9 @@ mod tests {
 
     #[test]
     fn base64_is_that_of_rfc_4648() {
-        for (plain, encoded) in [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foob", "Zm9vYg=="), ("foobar", "Zm9vYmFy")] {
+        for (plain, encoded) in
+            [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foob", "Zm9vYg=="), ("foobar", "Zm9vYmFy")]
+        {
             assert_eq!(text(&base64(plain.as_bytes())), encoded);
         }
     }
@@ -142,7 +142,10 @@ mod tests {
 
     #[test]
     fn windash_varies_the_dashes_of_options_only() {
-        assert_eq!(windash(" -param-name "), [" -param-name ", " /param-name ", " –param-name ", " —param-name ", " ―param-name "]);
+        assert_eq!(
+            windash(" -param-name "),
+            [" -param-name ", " /param-name ", " –param-name ", " —param-name ", " ―param-name "]
+        );
         assert_eq!(windash("no-option"), ["no-option"]);
         assert_eq!(windash("-a /b").len(), 25);
         assert!(windash("-a /b").contains(&"–a —b".to_owned()));

@@ -17,8 +17,33 @@ const TESTS: usize = 20_000;
 
 /// All modifiers, also for the suggestion of a right one.
 const NAMES: [&str; 28] = [
-    "all", "base64", "base64offset", "cased", "cidr", "contains", "dotall", "endswith", "exists", "expand", "fieldref", "gt", "gte",
-    "i", "ignorecase", "lt", "lte", "m", "multiline", "neq", "re", "s", "startswith", "utf16", "utf16be", "utf16le", "wide",
+    "all",
+    "base64",
+    "base64offset",
+    "cased",
+    "cidr",
+    "contains",
+    "dotall",
+    "endswith",
+    "exists",
+    "expand",
+    "fieldref",
+    "gt",
+    "gte",
+    "i",
+    "ignorecase",
+    "lt",
+    "lte",
+    "m",
+    "multiline",
+    "neq",
+    "re",
+    "s",
+    "startswith",
+    "utf16",
+    "utf16be",
+    "utf16le",
+    "wide",
     "windash",
 ];
 
@@ -242,11 +267,14 @@ impl Modifiers {
         problems: &mut Problems,
     ) -> Option<()> {
         // More than 15 digits do not fit a number exactly; such a value is compared as text.
-        if scalar.plain && field != KEYWORDS && self.plain() && text.len() <= 15 {
-            if let Some(number) = parse_number(text.as_bytes()) {
-                out.push(Test::Number(number));
-                return Some(());
-            }
+        if scalar.plain
+            && field != KEYWORDS
+            && self.plain()
+            && text.len() <= 15
+            && let Some(number) = parse_number(text.as_bytes())
+        {
+            out.push(Test::Number(number));
+            return Some(());
         }
         let mut forms = vec![text.to_owned()];
         if self.rewrites.contains(&Rewrite::WinDash) {
@@ -267,8 +295,10 @@ impl Modifiers {
     fn expanded(&self, text: &str, at: Position, known: &Placeholders, problems: &mut Problems) -> Option<Vec<String>> {
         let mut done = vec![String::new()];
         let mut rest = text;
-        while self.expand {
-            let Some((before, after)) = rest.split_once('%') else { break };
+        if !self.expand {
+            return Some(vec![text.to_owned()]);
+        }
+        while let Some((before, after)) = rest.split_once('%') {
             let Some((name, after)) = after.split_once('%') else { break };
             let Some(values) = known.get(name) else {
                 let message = format!("the placeholder {} has no values", quoted(&format!("%{name}%")));

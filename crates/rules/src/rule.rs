@@ -217,7 +217,7 @@ impl Comparison {
     ];
 
     #[must_use]
-    pub fn holds<T: PartialOrd>(self, left: T, right: T) -> bool {
+    pub fn holds<T: PartialOrd + Copy>(self, left: T, right: T) -> bool {
         match self {
             Comparison::Greater => left > right,
             Comparison::GreaterOrEqual => left >= right,

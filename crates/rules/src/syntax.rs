@@ -17,8 +17,29 @@ const FILE: usize = 256 << 20;
 
 /// The top-level keys that mean something here.
 pub(crate) const KEYS: [&str; 24] = [
-    "title", "id", "name", "related", "taxonomy", "status", "description", "license", "author", "references", "date", "modified",
-    "logsource", "detection", "correlation", "fields", "falsepositives", "level", "tags", "scope", "class", "entity", "tests",
+    "title",
+    "id",
+    "name",
+    "related",
+    "taxonomy",
+    "status",
+    "description",
+    "license",
+    "author",
+    "references",
+    "date",
+    "modified",
+    "logsource",
+    "detection",
+    "correlation",
+    "fields",
+    "falsepositives",
+    "level",
+    "tags",
+    "scope",
+    "class",
+    "entity",
+    "tests",
     "filter",
 ];
 
@@ -105,7 +126,11 @@ impl Document<'_> {
 
     fn body(&self, placeholders: &Placeholders, problems: &mut Problems) -> Option<Body> {
         if let Some(action) = self.get("action") {
-            problems.add_with(action.position, "rule collections with 'action' are no longer part of Sigma", "write each rule out");
+            problems.add_with(
+                action.position,
+                "rule collections with 'action' are no longer part of Sigma",
+                "write each rule out",
+            );
             return None;
         }
         if let Some(filter) = self.get("filter") {
@@ -256,15 +281,27 @@ mod tests {
             (RULE.replace("n: sel", "n: sle"), "x.yml:6:14: unknown selection 'sle'; did you mean 'sel'?"),
             (RULE.replace("n: sel", "n: 'sel and sle'"), "x.yml:6:23: unknown selection 'sle'; did you mean 'sel'?"),
             (RULE.replace("title: t\n", ""), "x.yml:1:1: the rule has no title"),
-            (RULE.replace("condition: sel", "conditon: {x: y}"), "x.yml:6:3: the detection has no condition; did you misspell it as 'conditon'?"),
+            (
+                RULE.replace("condition: sel", "conditon: {x: y}"),
+                "x.yml:6:3: the detection has no condition; did you misspell it as 'conditon'?",
+            ),
             (format!("{RULE}tests: {{matches: [x]}}"), "x.yml:7:9: unknown key of tests 'matches'; did you mean 'match'?"),
-            (RULE.replace("a: 1", "a|cidr: 10.0.0.0/33"), "x.yml:5:13: 'cidr' expects a network such as 10.0.0.0/8, found '10.0.0.0/33'"),
+            (
+                RULE.replace("a: 1", "a|cidr: 10.0.0.0/33"),
+                "x.yml:5:13: 'cidr' expects a network such as 10.0.0.0/8, found '10.0.0.0/33'",
+            ),
             (RULE.replace("a: 1", "a|gt: many"), "x.yml:5:11: 'gt' expects a number, found 'many'"),
-            (RULE.replace("a: 1", "a|re|contains: x"), "x.yml:5:5: 're' cannot be combined with contains, startswith or endswith"),
+            (
+                RULE.replace("a: 1", "a|re|contains: x"),
+                "x.yml:5:5: 're' cannot be combined with contains, startswith or endswith",
+            ),
             (RULE.replace("a: 1", "a|i: x"), "x.yml:5:7: the flag 'i' must stand behind 're'"),
             (RULE.replace("a: 1", "a: {b: 1}"), "x.yml:5:8: expected a value for 'a', found a map"),
             (RULE.replace("a: 1", "a: []"), "x.yml:5:8: 'a' has an empty list of values"),
-            (RULE.replace("a: 1", "a|expand: '%x%'"), "x.yml:5:15: the placeholder '%x%' has no values; give its values in the settings, or remove the modifier 'expand'"),
+            (
+                RULE.replace("a: 1", "a|expand: '%x%'"),
+                "x.yml:5:15: the placeholder '%x%' has no values; give its values in the settings, or remove the modifier 'expand'",
+            ),
         ] {
             assert_eq!(errors(&yaml), [wrong], "{yaml}");
         }

@@ -65,6 +65,9 @@ pub struct Context {
     pub counters: Arc<Counters>,
 }
 
+/// A source that is ready to run; nothing where the settings leave it off.
+pub type Built = Result<Option<Box<dyn Source>>, SourceError>;
+
 /// One kind of live source, for the configuration, the documentation, the metrics and the tests.
 #[derive(Debug, Clone, Copy)]
 pub struct Kind {
@@ -76,7 +79,7 @@ pub struct Kind {
     ///
     /// # Errors
     /// Where it can not do what the settings ask.
-    pub build: fn(&Settings) -> Result<Option<Box<dyn Source>>, SourceError>,
+    pub build: fn(&Settings) -> Built,
 }
 
 /// Makes [`Settings`] and [`ALL`] of the modules of the sources.

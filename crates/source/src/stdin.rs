@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
 use crate::push::{self, Ended, Feed, Shared, stopped};
-use crate::{Closed, Context, Source, SourceError, Task, lines};
+use crate::{Built, Closed, Context, Source, SourceError, Task, lines};
 
 pub(crate) const SUMMARY: &str = "lines from standard input";
 
@@ -36,7 +36,7 @@ impl Default for Settings {
     }
 }
 
-pub(crate) fn build(settings: &Settings) -> Result<Option<Box<dyn Source>>, SourceError> {
+pub(crate) fn build(settings: &Settings) -> Built {
     Ok(settings.enabled.then(|| Box::new(Stdin { settings: settings.clone(), input: Box::new(io::stdin()) }) as _))
 }
 

@@ -22,7 +22,7 @@ use self::place::{Fingerprint, Identity, Place};
 use self::search::{Found, between, is_packed, is_rotation_of, moved, watch_of, watched};
 use crate::counters::loss;
 use crate::push::stopped;
-use crate::{Closed, Context, Source, SourceError, Task, lines};
+use crate::{Built, Closed, Context, Source, SourceError, Task, lines};
 
 pub(crate) const SUMMARY: &str = "files that are written to, through rotation and restart";
 
@@ -73,7 +73,7 @@ impl Default for Watch {
     }
 }
 
-pub(crate) fn build(settings: &Settings) -> Result<Option<Box<dyn Source>>, SourceError> {
+pub(crate) fn build(settings: &Settings) -> Built {
     for pattern in settings.files.iter().flat_map(|watch| &watch.paths) {
         if let Err(error) = glob::Pattern::new(pattern) {
             return Err(SourceError::Input(format!("'{pattern}' in sources.tail.files is no pattern: {}", error.msg)));

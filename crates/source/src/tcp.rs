@@ -19,7 +19,7 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use crate::counters::{Tally, loss};
 use crate::push::{self, Ended, Feed, Shared, stopped};
-use crate::{Context, Source, SourceError, Task, lines};
+use crate::{Built, Context, Source, SourceError, Task, lines};
 
 pub(crate) const SUMMARY: &str = "newline-delimited text or JSON over TCP";
 
@@ -73,7 +73,7 @@ impl Default for Settings {
     }
 }
 
-pub(crate) fn build(settings: &Settings) -> Result<Option<Box<dyn Source>>, SourceError> {
+pub(crate) fn build(settings: &Settings) -> Built {
     if !settings.enabled {
         return Ok(None);
     }

@@ -3,7 +3,7 @@
 mod check;
 pub mod config;
 mod patterns;
-mod run;
+
 mod scan;
 mod score;
 mod show;
@@ -46,7 +46,7 @@ enum Command {
     Scan(scan::Scan),
     Score(score::Score),
     Patterns(patterns::Patterns),
-    Run(run::Run),
+
     Check(check::Check),
     /// Print shell completions
     Completions { shell: clap_complete::Shell },
@@ -131,7 +131,7 @@ impl Cli {
             Command::Scan(args) => scan::run(&args, &config()?.config, paint),
             Command::Score(args) => score::run(&args, &config()?.config),
             Command::Patterns(args) => patterns::run(&args, &config()?.config, paint),
-            Command::Run(args) => run::run(&args, &config()?.config),
+
             Command::Check(args) => check::run(&args, &config()?, paint),
             Command::Completions { shell } => {
                 clap_complete::generate(shell, &mut Cli::command(), "lapwing", &mut std::io::stdout());

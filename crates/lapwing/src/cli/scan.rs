@@ -113,9 +113,9 @@ fn print_data(out: &mut impl Write, mut report: Report, output: Output, top: usi
 /// # Errors
 /// Where a file cannot be found or read.
 pub fn scan(patterns: &[String], config: &Config) -> Result<Report, Failed> {
-    let files = files::open(patterns)?;
-    let names = files.names();
-    let progress = Progress::start(files.total_bytes(), files.progress());
+    let files = files::Reader::new(pipeline::clock).open(patterns)?;
+    let names = files.names().iter().map(ToString::to_string).collect();
+    let progress = Progress::start(files.total(), files.progress());
     let (mut feeder, mut joiner) = pipeline::start::<()>(&config.blueprint()?, config.workers(), None).map_err(Failed::new)?;
     let reader = std::thread::Builder::new().name("reader".into()).spawn(move || -> Result<(), Failed> {
         for block in files {

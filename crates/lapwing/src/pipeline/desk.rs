@@ -161,7 +161,11 @@ impl Desking {
         let bookmarks = postcard::to_stdvec(&self.bookmarks).unwrap_or_default();
         let own = [(DESK.to_owned(), desk), (BOOKMARKS.to_owned(), bookmarks)];
         let sections = state.into_iter().chain(own).collect();
-        match snapshot::write(&self.keeping.directory, &Snapshot { version: SNAPSHOT_VERSION, sequence, sections }) {
+        let written = lock(&self.live.store).sync().and_then(|()| {
+            // Only now is what the snapshot counts on as durable as the snapshot will be.
+            snapshot::write(&self.keeping.directory, &Snapshot { version: SNAPSHOT_VERSION, sequence, sections })
+        });
+        match written {
             Ok(written) => {
                 // The journal thread may have ended; then nobody needs to forget.
                 let _ = self.forget.send(written.forget_before);

@@ -186,7 +186,8 @@ impl<M> Joiner<M> {
             }
             match self.parts.recv() {
                 Ok(Part::Batch(sequenced)) => {
-                    self.waiting.entry(sequenced.number).or_default().sequenced = Some(sequenced);
+                    let number = sequenced.number;
+                    self.waiting.entry(number).or_default().sequenced = Some(sequenced);
                 }
                 Ok(Part::Judged { sequence, findings, state, entities }) => {
                     let gathered = self.waiting.entry(sequence).or_default();

@@ -54,6 +54,19 @@ pub struct Limits {
     pub request_seconds: u64,
     /// Requests per second of one client, on average; 0 is no limit.
     pub requests_per_second: u32,
+    /// Connections that may be open at once.
+    pub connections: usize,
+}
+
+impl Role {
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Role::Viewer => "viewer",
+            Role::Analyst => "analyst",
+            Role::Admin => "admin",
+        }
+    }
 }
 
 impl Default for Settings {
@@ -71,7 +84,7 @@ impl Default for Settings {
 
 impl Default for Limits {
     fn default() -> Self {
-        Limits { body_bytes: 16 << 20, request_seconds: 30, requests_per_second: 0 }
+        Limits { body_bytes: 16 << 20, request_seconds: 30, requests_per_second: 0, connections: 1000 }
     }
 }
 

@@ -41,12 +41,17 @@ pub(crate) fn from_message(event: &mut Event) {
     let message = log.message;
     let found = find(event.text(message), is_auth(event.text(event.service)));
     let text = |(start, end): Part| message.slice(start, end);
-    if event.client.is_none() && event.client_text.is_empty() && let Some((address, part)) = found.client {
+    if event.client.is_none()
+        && event.client_text.is_empty()
+        && let Some((address, part)) = found.client
+    {
         event.client = Some(address);
         event.client_text = text(part);
     }
     let fill = |place: &mut Text, part: Option<Part>| {
-        if place.is_empty() && let Some(part) = part {
+        if place.is_empty()
+            && let Some(part) = part
+        {
             *place = text(part);
         }
     };
@@ -67,8 +72,25 @@ pub(crate) fn from_message(event: &mut Event) {
 /// Whether a program is one that lets people in: in its lines any address is the client's.
 fn is_auth(program: &[u8]) -> bool {
     const PROGRAMS: [&[u8]; 19] = [
-        b"sshd", b"sshd-session", b"login", b"ftpd", b"vsftpd", b"proftpd", b"pure-ftpd", b"su", b"sudo", b"telnetd", b"dovecot", b"postfix", b"xrdp",
-        b"rshd", b"rlogind", b"klogind", b"systemd-logind", b"gdm", b"openvpn",
+        b"sshd",
+        b"sshd-session",
+        b"login",
+        b"ftpd",
+        b"vsftpd",
+        b"proftpd",
+        b"pure-ftpd",
+        b"su",
+        b"sudo",
+        b"telnetd",
+        b"dovecot",
+        b"postfix",
+        b"xrdp",
+        b"rshd",
+        b"rlogind",
+        b"klogind",
+        b"systemd-logind",
+        b"gdm",
+        b"openvpn",
     ];
     PROGRAMS.contains(&program)
 }
@@ -105,11 +127,7 @@ impl Found {
             b'h' if bytes == b"HTTP" => self.after_protocol(text, word),
             b'h' | b'c' | b'r' => self.status_or_session(text, word),
             b't' | b'd' | b'l' | b'e' | b'i' => self.took(text, word, before),
-            b'u' | b'a' | b'f' => {
-                if self.user.is_none() {
-                    self.user = user::after(text, word, before, auth);
-                }
-            }
+            b'u' | b'a' | b'f' if self.user.is_none() => self.user = user::after(text, word, before, auth),
             _ => {}
         }
         if self.level == Level::Unset && word.start < LEVEL_WITHIN {
@@ -124,11 +142,17 @@ impl Found {
     fn status_or_session(&mut self, text: &[u8], word: Word) {
         let name = word.of(text);
         let is = |known: &[u8]| name.eq_ignore_ascii_case(known);
-        if self.status == 0 && [b"status".as_slice(), b"status_code", b"statuscode", b"http_status", b"code", b"response"].iter().any(|known| is(known)) {
+        if self.status == 0
+            && [b"status".as_slice(), b"status_code", b"statuscode", b"http_status", b"code", b"response"]
+                .iter()
+                .any(|known| is(known))
+        {
             let announced_otherwise = is(b"code") && ends_with_word(&text[..word.start], &[b"exit", b"return", b"signal"]);
             let after = value_after(text, word.end, false).filter(|_| !announced_otherwise);
             self.status = after.and_then(|at| status(&text[at..])).unwrap_or(0);
-        } else if self.session.is_none() && [b"session".as_slice(), b"session_id", b"sessionid", b"sid"].iter().any(|known| is(known)) {
+        } else if self.session.is_none()
+            && [b"session".as_slice(), b"session_id", b"sessionid", b"sid"].iter().any(|known| is(known))
+        {
             self.session = value_after(text, word.end, true).map(|at| value(text, at)).filter(|(start, end)| end > start);
         }
     }
@@ -160,7 +184,10 @@ impl Found {
 
     /// A word that begins with a digit: an address, or a duration. Returns where to read on.
     fn number(&mut self, text: &[u8], word: Word, before: &[u8], auth: bool) -> usize {
-        if text.get(word.end) == Some(&b'.') && !self.sure && let Some((address, length)) = v4(&text[word.start..]) {
+        if text.get(word.end) == Some(&b'.')
+            && !self.sure
+            && let Some((address, length)) = v4(&text[word.start..])
+        {
             self.client(text, IpAddr::V4(address), (word.start, word.start + length), before, auth);
             return word.start + length;
         }
@@ -183,9 +210,11 @@ impl Found {
             return None;
         }
         let start = if text[..word.start].ends_with(b"::") { word.start - 2 } else { word.start };
-        let length = text[start..].iter().take(46).take_while(|byte| byte.is_ascii_hexdigit() || matches!(byte, b':' | b'.')).count();
+        let length =
+            text[start..].iter().take(46).take_while(|byte| byte.is_ascii_hexdigit() || matches!(byte, b':' | b'.')).count();
         let part = &text[start..start + length];
-        let part = part.strip_suffix(b":").filter(|part| !part.ends_with(b":")).or_else(|| part.strip_suffix(b".")).unwrap_or(part);
+        let part =
+            part.strip_suffix(b":").filter(|part| !part.ends_with(b":")).or_else(|| part.strip_suffix(b".")).unwrap_or(part);
         let groups = memchr::memchr_iter(b':', part).count();
         let short = memchr::memmem::find(part, b"::").is_some();
         if !(short || groups == 7) || !part.iter().any(u8::is_ascii_digit) {
@@ -201,15 +230,34 @@ impl Found {
     /// stands alone: with neither a port nor a slash.
     fn client(&mut self, text: &[u8], address: IpAddr, (start, end): Part, before: &[u8], auth: bool) {
         const ANNOUNCING: [&[u8]; 20] = [
-            b"from", b"rhost", b"client", b"ip", b"addr", b"address", b"by", b"peer", b"src", b"source", b"remote", b"clientip", b"remote_addr", b"client_ip",
-            b"remote_ip", b"src_ip", b"source_ip", b"ip_address", b"rip", b"attacker",
+            b"from",
+            b"rhost",
+            b"client",
+            b"ip",
+            b"addr",
+            b"address",
+            b"by",
+            b"peer",
+            b"src",
+            b"source",
+            b"remote",
+            b"clientip",
+            b"remote_addr",
+            b"client_ip",
+            b"remote_ip",
+            b"src_ip",
+            b"source_ip",
+            b"ip_address",
+            b"rip",
+            b"attacker",
         ];
         const VERSIONS: [&[u8]; 5] = [b"version", b"ver", b"release", b"build", b"v"];
         let is = |known: &&[u8]| before.eq_ignore_ascii_case(known);
         let prior = start.checked_sub(1).map_or(b' ', |at| text[at]);
         let next = &text[end..];
         let cut_off = is_word(prior) || matches!(prior, b'.' | b'-' | b'+') || next.first().is_some_and(|&byte| is_word(byte));
-        let continued = matches!(next, [b'-', letter, ..] if letter.is_ascii_alphabetic()) || matches!(next, [b'/', b'0'..=b'9', ..]);
+        let continued =
+            matches!(next, [b'-', letter, ..] if letter.is_ascii_alphabetic()) || matches!(next, [b'/', b'0'..=b'9', ..]);
         if cut_off || continued || VERSIONS.iter().any(is) {
             return;
         }
@@ -252,7 +300,7 @@ fn ends_with_word(text: &[u8], words: &[&[u8]]) -> bool {
 /// A value up to what ends it.
 fn value(text: &[u8], at: usize) -> Part {
     let ends = |byte: &u8| byte.is_ascii_whitespace() || b"\"',;()[]{}<>".contains(byte);
-    let end = at + text[at..].iter().take(128).position(|byte| ends(byte)).unwrap_or((text.len() - at).min(128));
+    let end = at + text[at..].iter().take(128).position(ends).unwrap_or((text.len() - at).min(128));
     let end = if text[at..end].ends_with(b".") { end - 1 } else { end };
     (at, end)
 }

@@ -32,9 +32,18 @@ fn named(text: &[u8], word: Word, before: &[u8]) -> Option<Part> {
     let introduced = [b"for".as_slice(), b"of", b"by", b"as", b"invalid", b"illegal", b"authenticating"]
         .iter()
         .any(|known| before.eq_ignore_ascii_case(known));
-    let continued = [b" from ".as_slice(), b" logged ", b" failed ", b" login ", b" not ", b" authenticated", b" connected", b" disconnected"]
-        .iter()
-        .any(|known| text[part.1..].starts_with(known));
+    let continued = [
+        b" from ".as_slice(),
+        b" logged ",
+        b" failed ",
+        b" login ",
+        b" not ",
+        b" authenticated",
+        b" connected",
+        b" disconnected",
+    ]
+    .iter()
+    .any(|known| text[part.1..].starts_with(known));
     (introduced || continued).then_some(part).filter(|part| is_name(text, *part))
 }
 
@@ -49,5 +58,18 @@ fn for_whom(text: &[u8], word: Word, before: &[u8]) -> Option<Part> {
 /// Words of the phrases themselves are no names.
 fn is_name(text: &[u8], (start, end): Part) -> bool {
     let name = &text[start..end];
-    !matches!(name, b"" | b"from" | b"unknown" | b"is" | b"not" | b"was" | b"has" | b"name" | b"invalid" | b"user" | b"illegal" | b"authentication")
+    !matches!(
+        name,
+        b"" | b"from"
+            | b"unknown"
+            | b"is"
+            | b"not"
+            | b"was"
+            | b"has"
+            | b"name"
+            | b"invalid"
+            | b"user"
+            | b"illegal"
+            | b"authentication"
+    )
 }

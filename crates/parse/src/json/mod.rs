@@ -11,7 +11,7 @@ use lapwing_model::{Event, Text};
 use crate::draft::{Draft, MOST_FIELDS, store};
 use crate::line::Line;
 use crate::names::{Names, Slot};
-use crate::{Format, Outcome, Tools, access, logfmt, text};
+use crate::{Format, Outcome, Tools, container};
 use lexer::{Lexer, Malformed, Span};
 
 #[derive(Debug)]
@@ -52,7 +52,7 @@ pub(crate) fn read(line: Line<'_>, event: &mut Event, tools: &mut Tools) -> Outc
         return Err(BROKEN);
     }
     if draft.has(Slot::Container) && !draft.has(Slot::Message) && !draft.has(Slot::Method) {
-        return Ok(Some(container(draft, event, tools)));
+        return Ok(Some(unwrap(draft, event, tools)));
     }
     draft.tell(event, tools);
     Ok(Some("json"))
@@ -65,41 +65,24 @@ fn begins_object(bytes: &[u8]) -> bool {
 
 /// `{"log":"...\n","stream":"stdout","time":"..."}`: the line that is wrapped is read as what it is. The runtime's time is
 /// the better one: it has a zone.
-fn container(mut draft: Draft, event: &mut Event, tools: &mut Tools) -> &'static str {
+fn unwrap(mut draft: Draft, event: &mut Event, tools: &mut Tools) -> &'static str {
     let name = if draft.has(Slot::Stream) { "docker" } else { "json" };
     let wrapped = draft.take(Slot::Container);
     let mut inner = std::mem::take(&mut tools.inner);
     inner.clear();
     inner.extend_from_slice(event.text(wrapped).trim_ascii_end());
-    let start = (event.text(wrapped).as_ptr() as usize).wrapping_sub(event.decoded.as_ptr() as usize);
-    let within = match wrapped.raw_start() {
+    let in_decoded = (event.text(wrapped).as_ptr() as usize).wrapping_sub(event.decoded.as_ptr() as usize);
+    let line = match wrapped.raw_start() {
         Some(start) => Line::raw(&inner, start),
-        None => Line::decoded(&inner, start),
+        None => Line::decoded(&inner, in_decoded),
     };
-    wrapped_line(within, event, tools);
+    container::wrapped(line, event, tools);
     tools.inner = inner;
     draft.time(event, tools);
+    draft.level(event);
+    draft.whom(event);
     draft.keep_rest(event);
     name
-}
-
-/// Reads what a container wrote. Once only: a wrapped line that is itself wrapped stays as it is.
-fn wrapped_line(line: Line<'_>, event: &mut Event, tools: &mut Tools) {
-    let read = match line.bytes.first() {
-        Some(b'{') if !tools.wrapped => {
-            tools.wrapped = true;
-            let read = read(line, event, tools);
-            tools.wrapped = false;
-            read
-        }
-        _ => match access::read(line, event, tools) {
-            Ok(None) => logfmt::read(line, event, tools),
-            read => read,
-        },
-    };
-    if !matches!(read, Ok(Some(_))) {
-        text::read(line, event, tools);
-    }
 }
 
 struct Reader<'l, 'r> {
@@ -165,7 +148,15 @@ impl Reader<'_, '_> {
 
     fn is_open(&self, key: Span) -> bool {
         const OPEN: [&[u8]; 10] = [
-            b"Attributes", b"attributes", b"Resource", b"resource", b"ResourceAttributes", b"LogAttributes", b"fields", b"jsonPayload", b"value",
+            b"Attributes",
+            b"attributes",
+            b"Resource",
+            b"resource",
+            b"ResourceAttributes",
+            b"LogAttributes",
+            b"fields",
+            b"jsonPayload",
+            b"value",
             b"@fields",
         ];
         self.path.is_empty() && OPEN.contains(&key.of(self.line.bytes, &self.event.decoded))

@@ -5,7 +5,7 @@ use super::tokens::{LEARNED, VALUE, mix};
 
 /// How many templates share a key at most: it bounds what a new skeleton costs. The oldest drop out first; they are still
 /// found by their skeletons.
-const MAX_LEAF: usize = 256;
+const MAX_LEAF: usize = 128;
 
 /// The two keys by which a template or a text is found; 0 where there is no second.
 pub(super) type Keys = [u64; 2];

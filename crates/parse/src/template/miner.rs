@@ -1,10 +1,10 @@
+use super::Settings;
 use super::aliases::Aliases;
 use super::cache::{Cache, Entry, HashedMap};
 use super::leaves::{Leaves, path_keys, text_keys};
+use super::pattern::{Mined, Template};
 use super::similar::Difference;
-use super::template::{Mined, Template};
 use super::tokens::{LEARNED, Token, VALUE, skeleton_of};
-use super::Settings;
 
 /// A path that was asked for more often than this is no chance name: it is not merged with its neighbours.
 const RARE: u64 = 32;
@@ -48,15 +48,16 @@ struct Scratch {
 /// A template that differs from the text at hand at just `places`, and how many such make a value of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Sibling {
-    places: u128,
+    places: u64,
     needed: usize,
     slot: u32,
 }
 
 impl Miner {
     #[must_use]
-    pub fn new(settings: Settings) -> Miner {
-        let settings = Settings { capacity: settings.capacity.max(64), path_values: settings.path_values.max(2) };
+    pub fn new(mut settings: Settings) -> Miner {
+        settings.capacity = settings.capacity.max(64);
+        settings.path_values = settings.path_values.clamp(2, 100);
         Miner {
             cache: Cache::new(settings.capacity * 2),
             slots: Vec::new(),
@@ -172,14 +173,15 @@ impl Miner {
 
     /// The template that a text with a new skeleton belongs under, made wider or merged from several where that is due.
     fn closest_text(&mut self, text: &[u8], scratch: &mut Scratch) -> Option<u32> {
-        let [first, last] = text_keys(&scratch.parts);
         let mut best: Option<(u32, u32)> = None;
         scratch.siblings.clear();
-        for (key, is_second) in [(first, false), (last, true)] {
+        for key in text_keys(&scratch.parts) {
             for slot in self.leaves.get(key) {
                 let Some(template) = self.template(*slot) else { continue };
-                let Some(found) = Difference::between(&template.parts, &template.shapes, &scratch.parts, &scratch.shapes) else { continue };
-                if found.same == 0 && scratch.parts.len() > 1 || is_second && text_keys(&template.parts)[0] == first {
+                let Some(found) = Difference::between(&template.parts, &template.shapes, &scratch.parts, &scratch.shapes) else {
+                    continue;
+                };
+                if found.same == 0 && scratch.parts.len() > 1 {
                     continue;
                 }
                 if found.places() == 0 {
@@ -205,7 +207,13 @@ impl Miner {
                 if found.places() == 0 {
                     return Some(*slot);
                 }
-                if template.count <= RARE && found.mixed == 0 && found.places() == 1 {
+                if found.places() > 1 {
+                    continue;
+                }
+                // What has a value there already comes along when its neighbours become one, but says nothing about them.
+                if found.mixed != 0 {
+                    scratch.siblings.push(Sibling { places: found.mixed, needed: usize::MAX, slot: *slot });
+                } else if template.count <= RARE {
                     scratch.siblings.push(Sibling { places: found.words, needed: self.settings.path_values, slot: *slot });
                 }
             }
@@ -235,7 +243,9 @@ impl Miner {
         let siblings = &mut scratch.siblings;
         siblings.sort_unstable_by_key(|sibling| (sibling.places, sibling.slot));
         siblings.dedup_by_key(|sibling| sibling.slot);
-        let group = siblings.chunk_by(|a, b| a.places == b.places).find(|group| group.iter().any(|sibling| group.len() + 1 >= sibling.needed))?;
+        let group = siblings
+            .chunk_by(|a, b| a.places == b.places)
+            .find(|group| group.iter().any(|sibling| group.len() + 1 >= sibling.needed))?;
         let age = |sibling: &Sibling| self.template(sibling.slot).map(|template| (template.count, u64::MAX - template.made));
         let survivor = group.iter().max_by_key(|sibling| age(sibling))?.slot;
         for sibling in group {

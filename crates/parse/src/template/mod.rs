@@ -17,9 +17,9 @@ mod cache;
 mod leaves;
 mod miner;
 mod paths;
+mod pattern;
 mod similar;
 mod state;
-mod template;
 #[cfg(test)]
 mod tests;
 mod tokens;
@@ -27,16 +27,16 @@ mod words;
 
 pub use miner::{Miner, Resolved};
 pub use paths::path_skeleton;
-pub use template::{Mined, Template};
+pub use pattern::{Mined, Template};
 pub use tokens::skeleton;
 
 /// What people can set of the miner.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
     /// How many templates are kept; beyond that those not used for longest are forgotten. At least 64.
     pub capacity: usize,
-    /// How many rare names in one place of a path make it a value (`/shop/<*>`). At least 2.
+    /// How many rare names in one place of a path make it a value (`/shop/<*>`). 2 to 100.
     pub path_values: usize,
 }
 

@@ -38,8 +38,13 @@ pub fn path_skeleton(method: &[u8], path: &[u8]) -> u64 {
     hash.max(1)
 }
 
-/// Whether a segment of a path is a value: it has digits, is encoded, long, or many words joined.
+/// Whether a segment of a path is a value: it has digits, is encoded, long, or many words joined. Versions (`v2`) are words.
 fn is_path_value(segment: &[u8]) -> bool {
+    if let [b'v', version @ ..] = segment
+        && (1..=2).contains(&version.len())
+    {
+        return false;
+    }
     let mut joints = 0;
     for byte in segment {
         match byte {

@@ -12,9 +12,9 @@ pub(super) struct Difference {
     /// Words that are the same.
     pub(super) same: u32,
     /// The places where a word stands against another, a bit each.
-    pub(super) words: u128,
+    pub(super) words: u64,
     /// The places where a word stands against a value.
-    pub(super) mixed: u128,
+    pub(super) mixed: u64,
     /// What the differing words have in common in how they look and where they stand: bits of [`shape`].
     pub(super) shape: u8,
     /// Whether in one place at least they have nothing in common.
@@ -64,13 +64,31 @@ impl Difference {
         let lonely = self.same < 4;
         Some(match self.shape {
             _ if self.same < places => return None,
-            _ if self.plain && places > 1 => if self.same < places * 2 { return None } else { 24 },
-            _ if self.words & 1 != 0 => if lonely { 16 } else { 6 },
+            _ if self.plain && places > 1 => {
+                if self.same < places * 2 {
+                    return None;
+                } else {
+                    24
+                }
+            }
+            _ if self.words & 1 != 0 => {
+                if lonely {
+                    16
+                } else {
+                    6
+                }
+            }
             shape if shape & shape::PERSON != 0 => 2,
             shape if shape & shape::NAME != 0 => 3,
             _ if !self.plain => 4,
             _ if self.same == 1 => 8,
-            _ => if lonely { 6 } else { 5 },
+            _ => {
+                if lonely {
+                    6
+                } else {
+                    5
+                }
+            }
         })
     }
 }

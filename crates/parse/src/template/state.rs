@@ -81,7 +81,10 @@ impl State {
         let mut free = self.free.clone();
         free.sort_unstable();
         free.dedup();
-        free.len() == self.free.len() && free.len() == empty && free.iter().all(is_empty) && self.slots.iter().flatten().all(Template::is_sound)
+        free.len() == self.free.len()
+            && free.len() == empty
+            && free.iter().all(is_empty)
+            && self.slots.iter().flatten().all(Template::is_sound)
     }
 }
 

@@ -7,13 +7,13 @@ use super::words::{is_hex, is_host, is_unit, is_value_word};
 pub(super) const VALUE: u64 = 1;
 /// Stands for a place that was found to take many words.
 pub(super) const LEARNED: u64 = 2;
-/// Marks a unit until it is known whether a number stands before it.
+/// Hashes of words are never below this.
 const FIRST_WORD: u64 = 8;
 
 /// How much of a text is looked at: more says nothing about its pattern and costs time.
 pub(super) const MAX_BYTES: usize = 1024;
 /// How many tokens a pattern has at most; the rest of the text is as if it were not there.
-pub(super) const MAX_TOKENS: usize = 96;
+pub(super) const MAX_TOKENS: usize = 64;
 
 const SPACE: u8 = 1;
 const DIGIT: u8 = 2;
@@ -106,9 +106,9 @@ struct Pieces<'t> {
 }
 
 impl Pieces<'_> {
-    /// The next piece; `follows_value` says whether a unit would belong to the piece before.
+    /// The next piece; `follows_number` says whether a unit would belong to what stands before.
     #[inline]
-    fn next(&mut self, follows_value: bool) -> Option<Token> {
+    fn next(&mut self, follows_number: bool) -> Option<Token> {
         loop {
             let byte = *self.line.get(self.at)?;
             match class(byte) {
@@ -127,7 +127,7 @@ impl Pieces<'_> {
                 }
                 END => return None,
                 _ => {
-                    if let Some(piece) = self.piece(follows_value) {
+                    if let Some(piece) = self.piece(follows_number) {
                         return Some(piece);
                     }
                 }
@@ -135,9 +135,14 @@ impl Pieces<'_> {
         }
     }
 
+    #[inline]
+    fn ends_in_digit(&self, token: Token) -> bool {
+        (token.end as usize).checked_sub(1).is_some_and(|at| self.line[at].is_ascii_digit())
+    }
+
     /// The word or value that starts here; nothing where it has only marks in it.
     #[inline]
-    fn piece(&mut self, follows_value: bool) -> Option<Token> {
+    fn piece(&mut self, follows_number: bool) -> Option<Token> {
         let start = self.at;
         let seen = self.skip_piece();
         let mut end = self.at;
@@ -147,7 +152,7 @@ impl Pieces<'_> {
         if end == start {
             return None;
         }
-        let hash = if is_value(self.line, start, end, seen, follows_value) { VALUE } else { word_hash(self.line, start, end) };
+        let hash = if is_value(self.line, start, end, seen, follows_number) { VALUE } else { word_hash(self.line, start, end) };
         Some(Token::new(hash, start, end))
     }
 
@@ -197,7 +202,7 @@ impl Pieces<'_> {
 
 /// Whether `line[start..end]`, in which bytes of the classes `seen` are, is a value.
 #[inline]
-fn is_value(line: &[u8], start: usize, end: usize, seen: u8, follows_value: bool) -> bool {
+fn is_value(line: &[u8], start: usize, end: usize, seen: u8, follows_number: bool) -> bool {
     if seen & DIGIT != 0 {
         return true;
     }
@@ -210,7 +215,7 @@ fn is_value(line: &[u8], start: usize, end: usize, seen: u8, follows_value: bool
     match text.len() {
         1..=5 => {
             let word = eight(line, start, end);
-            is_value_word(word, text.len()) || follows_value && is_unit(word, text.len())
+            is_value_word(word, text.len()) || follows_number && is_unit(word, text.len())
         }
         _ => seen & MARK != 0 && is_host(text) || is_hex(text),
     }
@@ -282,7 +287,7 @@ impl<F: FnMut(Token)> Joiner<F> {
 pub(super) fn walk(text: &[u8], each: impl FnMut(Token)) {
     let mut pieces = Pieces { line: cut(text), at: 0 };
     let mut joiner = Joiner { each, count: 0, run: None, pair: None };
-    while let Some(piece) = pieces.next(joiner.run.is_some()) {
+    while let Some(piece) = pieces.next(joiner.run.is_some_and(|run| pieces.ends_in_digit(run))) {
         if !joiner.push(piece) {
             break;
         }

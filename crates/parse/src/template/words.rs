@@ -52,7 +52,22 @@ pub(super) fn is_hex(text: &[u8]) -> bool {
 pub(super) fn is_host(text: &[u8]) -> bool {
     let Some(dot) = text.iter().rposition(|byte| *byte == b'.') else { return false };
     let (front, end) = (&text[..dot], &text[dot + 1..]);
-    let known = matches!(end, b"com" | b"net" | b"org" | b"edu" | b"gov" | b"mil" | b"info" | b"biz" | b"local" | b"localdomain" | b"internal" | b"lan" | b"arpa");
+    let known = matches!(
+        end,
+        b"com"
+            | b"net"
+            | b"org"
+            | b"edu"
+            | b"gov"
+            | b"mil"
+            | b"info"
+            | b"biz"
+            | b"local"
+            | b"localdomain"
+            | b"internal"
+            | b"lan"
+            | b"arpa"
+    );
     let country = end.len() == 2 && end.iter().all(u8::is_ascii_lowercase) && front.contains(&b'.');
     (known || country) && !front.is_empty() && front.iter().all(|byte| byte.is_ascii_alphabetic() || matches!(byte, b'-' | b'.'))
 }
@@ -73,8 +88,26 @@ pub(super) mod shape {
 
 const PERSONS: &[&[u8]] = &[b"user", b"username", b"login", b"account"];
 const ANNOUNCERS: &[&[u8]] = &[
-    b"for", b"from", b"to", b"by", b"on", b"name", b"named", b"host", b"hostname", b"server", b"client", b"node", b"group", b"domain", b"device",
-    b"interface", b"file", b"class", b"service", b"module",
+    b"for",
+    b"from",
+    b"to",
+    b"by",
+    b"on",
+    b"name",
+    b"named",
+    b"host",
+    b"hostname",
+    b"server",
+    b"client",
+    b"node",
+    b"group",
+    b"domain",
+    b"device",
+    b"interface",
+    b"file",
+    b"class",
+    b"service",
+    b"module",
 ];
 
 /// The shape of a word of `line`, behind the token `before`.

@@ -226,8 +226,8 @@ fn since_1970(bytes: &[u8], digits: usize) -> Option<(Stamp, usize)> {
         _ => (part as u32, digits),
     };
     let boundary = !bytes.get(used).is_some_and(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'/'));
-    // Before 1995 and after 2128 a ten-digit number is a number, not a time.
-    ((788_918_400..5_000_000_000).contains(&second) && boundary).then_some((Stamp::Utc { second, nano }, used))
+    // Before 1995 and after 2100 a number is a number, not a time: that of a credit card, say.
+    ((788_918_400..4_110_000_000).contains(&second) && boundary).then_some((Stamp::Utc { second, nano }, used))
 }
 
 /// `2015-05-17` or `20150517`: midnight.

@@ -5,8 +5,8 @@ mod layout;
 mod zone;
 
 pub(crate) use layout::{LastDay, clf, leading, whole};
-pub use zone::check_zone;
 pub(crate) use zone::Zones;
+pub use zone::check_zone;
 
 /// A time as it is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -67,9 +67,28 @@ fn reads_the_layouts_people_write() {
 #[test]
 fn leaves_alone_what_only_looks_like_a_time() {
     let table = [
-        "", "2", "1.2.3.4", "192.168.1.1 - -", "2015", "2015-13-17 10:05:03", "2015-02-29T00:00:00Z", "1234567 rows", "10 connections open",
-        "Junk 14 15:16:01", "Jun", "Jun 31 10:00:00", "Sun", "Mon key", "24:00:00", "2015-05-17 25:00:00", "4111111111111111", "3-4 of 5",
-        "0000000000", "May the force", "99/99/99 99:99:99", "2015-05-17",
+        "",
+        "2",
+        "1.2.3.4",
+        "192.168.1.1 - -",
+        "2015",
+        "2015-13-17 10:05:03",
+        "2015-02-29T00:00:00Z",
+        "1234567 rows",
+        "10 connections open",
+        "Junk 14 15:16:01",
+        "Jun",
+        "Jun 31 10:00:00",
+        "Sun",
+        "Mon key",
+        "24:00:00",
+        "2015-05-17 25:00:00",
+        "4111111111111111",
+        "3-4 of 5",
+        "0000000000",
+        "May the force",
+        "99/99/99 99:99:99",
+        "2015-05-17",
     ];
     for text in table {
         assert_eq!(shown(text), None, "{text}");
@@ -86,11 +105,14 @@ fn a_time_zone_is_not_taken_from_the_text_that_follows() {
 #[test]
 fn the_remembered_day_does_not_change_what_is_read() {
     let mut last = LastDay::default();
-    let lines = ["17/May/2015:10:05:03 +0000", "17/May/2015:23:59:60 +0000", "18/May/2015:00:00:00 -0100", "17/May/2015:10:05:03 +0000"];
+    let lines =
+        ["17/May/2015:10:05:03 +0000", "17/May/2015:23:59:60 +0000", "18/May/2015:00:00:00 -0100", "17/May/2015:10:05:03 +0000"];
     for text in lines {
         assert_eq!(clf(text.as_bytes(), &mut last), leading(text.as_bytes()).map(|(stamp, _)| stamp), "{text}");
     }
-    for text in ["17/Foo/2015:10:05:03 +0000", "17/May/2015:24:05:03 +0000", "17/May/2015 10:05:03 +0000", "17/May/2015:10:05:0", ""] {
+    for text in
+        ["17/Foo/2015:10:05:03 +0000", "17/May/2015:24:05:03 +0000", "17/May/2015 10:05:03 +0000", "17/May/2015:10:05:0", ""]
+    {
         assert_eq!(clf(text.as_bytes(), &mut last), None, "{text}");
     }
 }

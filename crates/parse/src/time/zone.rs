@@ -122,8 +122,10 @@ pub fn check_zone(name: &str) -> Result<(), String> {
         return Ok(());
     }
     let names: Vec<String> = jiff::tz::db().available().map(|known| known.to_string()).collect();
-    let hint = crate::nearest(name, names.iter().map(String::as_str))
-        .map_or_else(|| "give an IANA name such as Europe/Berlin, or an offset such as +02:00".to_owned(), |known| format!("did you mean {known}?"));
+    let hint = crate::nearest(name, names.iter().map(String::as_str)).map_or_else(
+        || "give an IANA name such as Europe/Berlin, or an offset such as +02:00".to_owned(),
+        |known| format!("did you mean {known}?"),
+    );
     Err(format!("unknown time zone {name:?}; {hint}"))
 }
 

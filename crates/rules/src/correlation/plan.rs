@@ -122,9 +122,8 @@ fn resolve(
 
 /// A number that changes when what is counted changes, but not when the file is moved or other rules come.
 fn fingerprint(rule: &Rule, correlation: &Correlation) -> u64 {
-    let names = |references: &[crate::rule::Reference]| {
-        references.iter().map(|reference| reference.name.clone()).collect::<Vec<_>>()
-    };
+    let names =
+        |references: &[crate::rule::Reference]| references.iter().map(|reference| reference.name.clone()).collect::<Vec<_>>();
     let value = correlation.value_field.as_ref().map(|field| &field.name);
     let text = format!(
         "{} {:?} {:?} {:?} {} {:?} {:?}",

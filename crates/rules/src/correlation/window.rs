@@ -8,8 +8,8 @@ use super::plan::Plan;
 
 /// What one group saw lately.
 ///
-/// Two stretches of time at most: an event belongs to one if it is within the timespan of its newest event; otherwise it
-/// begins another in place of the one that was not used last.
+/// Two stretches of time at most: an event belongs to the nearest that it is not too far from; otherwise it begins another
+/// in place of the one that was not used last.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Window {
     stretches: Vec<Stretch>,
@@ -56,8 +56,7 @@ impl Window {
 
     /// One more event; what the window holds, if the correlation holds of it.
     pub(super) fn add(&mut self, plan: &Plan, at: i64, ordinal: usize, value: u64, most: usize) -> Option<Sum> {
-        let near = |stretch: &Stretch| at.saturating_sub(stretch.newest).saturating_abs() < plan.span;
-        match self.stretches.iter().position(near) {
+        match self.nearest(at, plan.span) {
             // The one used last stands first.
             Some(place) => self.stretches.swap(0, place),
             None => {
@@ -77,6 +76,19 @@ impl Window {
         let fresh = holds && !self.held;
         self.held = holds;
         holds.then_some(Sum { count, first, last, fresh })
+    }
+}
+
+impl Window {
+    /// The stretch to which an event of this time belongs.
+    fn nearest(&self, at: i64, span: i64) -> Option<usize> {
+        let distance = |stretch: &Stretch| {
+            let ahead = at.saturating_sub(stretch.newest);
+            // Two timespans ahead: an event between may still come, and belong with both.
+            (ahead < span.saturating_mul(2) && ahead > -span).then_some(ahead.saturating_abs())
+        };
+        let near = self.stretches.iter().enumerate().filter_map(|(place, stretch)| Some((distance(stretch)?, place)));
+        near.min().map(|(_, place)| place)
     }
 }
 
@@ -175,7 +187,9 @@ fn span_of(times: impl Iterator<Item = i64>, at: i64) -> (u64, i64, i64) {
 fn add_step(sequences: &mut [Option<(i64, i64)>], ordinal: usize, at: i64, span: i64) -> (u64, i64, i64) {
     let before = match ordinal.checked_sub(1) {
         None => Some(at),
-        Some(before) => sequences[before].filter(|(first, last)| *last <= at && at.saturating_sub(*first) < span).map(|(first, _)| first),
+        Some(before) => {
+            sequences[before].filter(|(first, last)| *last <= at && at.saturating_sub(*first) < span).map(|(first, _)| first)
+        }
     };
     let Some(first) = before else { return (0, at, at) };
     if sequences[ordinal].is_none_or(|(known, _)| known <= first) {

@@ -4,10 +4,25 @@
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Trigger {
     /// A literal, in small letters, and where it must stand.
-    Literal { field: usize, text: Vec<u8>, place: u64 },
+    Literal {
+        field: usize,
+        text: Vec<u8>,
+        place: u64,
+    },
     /// A whole value, in small letters.
-    Equal { field: usize, text: Vec<u8> },
-    Number { field: usize, number: f64 },
+    Equal {
+        field: usize,
+        text: Vec<u8>,
+    },
+    Number {
+        field: usize,
+        number: f64,
+    },
+    /// Any of these bytes.
+    Bytes {
+        field: usize,
+        bytes: Vec<u8>,
+    },
 }
 
 impl Trigger {
@@ -17,6 +32,7 @@ impl Trigger {
             Trigger::Literal { text, place, .. } => text.len().min(12) + usize::from(*place != 0),
             Trigger::Equal { text, .. } => text.len().min(12) + 2,
             Trigger::Number { .. } => 4,
+            Trigger::Bytes { .. } => 2,
         }
     }
 }

@@ -43,19 +43,37 @@ pub(super) struct Check {
 pub(super) enum Ask {
     Present,
     Absent,
-    Equals { text: Box<[u8]>, cased: bool },
+    Equals {
+        text: Box<[u8]>,
+        cased: bool,
+    },
     /// A literal of the field's automaton; `exact` where letters must have the same case.
-    Literal { index: usize, literal: usize, place: u64, exact: Option<Box<Finder<'static>>> },
+    Literal {
+        index: usize,
+        literal: usize,
+        place: u64,
+        exact: Option<Box<Finder<'static>>>,
+    },
     Regex(Box<Regex>),
     Number(f64),
     Compare(Comparison, f64),
     Cidr(Network),
-    Field { other: usize, relation: Relation, cased: bool },
+    Field {
+        other: usize,
+        relation: Relation,
+        cased: bool,
+    },
 }
 
 impl Program {
     /// Whether the rule's condition holds of the event.
-    pub(super) fn holds<F: Fields + ?Sized>(&self, rule: usize, event: &F, indexes: &[FieldIndex], scratch: &mut Scratch) -> bool {
+    pub(super) fn holds<F: Fields + ?Sized>(
+        &self,
+        rule: usize,
+        event: &F,
+        indexes: &[FieldIndex],
+        scratch: &mut Scratch,
+    ) -> bool {
         match self.roots.get(rule) {
             Some(root) => self.step(*root, event, indexes, scratch),
             None => false,

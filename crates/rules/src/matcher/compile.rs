@@ -1,6 +1,6 @@
 //! From rules to a rule set.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use memchr::memmem::Finder;
@@ -16,7 +16,7 @@ use super::RuleSet;
 use super::access::{self, Access, Trigger};
 use super::automaton::Automaton;
 use super::check::{Ask, Check, Program, Step};
-use super::index::{AT_END, AT_START, Equals, FieldIndex};
+use super::index::{AT_END, AT_START, Bytes, Equals, FieldIndex};
 use super::regex;
 
 pub(super) fn compile(rules: Vec<Rule>) -> (RuleSet, Vec<RuleError>) {
@@ -170,8 +170,9 @@ impl Builder {
             Test::Regex(source) => {
                 let compiled = told(regex::compile(source), item, problems)?;
                 let literals = compiled.literals.unwrap_or_default().into_iter();
-                let triggers = literals.map(|text| Trigger::Literal { field, text, place: 0 }).collect();
-                (Ask::Regex(Box::new(compiled.regex)), access::one_of(triggers), 40)
+                let access = access::one_of(literals.map(|text| Trigger::Literal { field, text, place: 0 }).collect());
+                let bytes = compiled.bytes.and_then(|bytes| access::one(Trigger::Bytes { field, bytes }));
+                (Ask::Regex(Box::new(compiled.regex)), access.or(bytes), 40)
             }
             Test::Number(number) => (Ask::Number(*number), access::one(Trigger::Number { field, number: *number }), 1),
             Test::Compare(comparison, number) => (Ask::Compare(*comparison, *number), None, 1),
@@ -277,6 +278,7 @@ impl Builder {
             }
             Trigger::Equal { field, text } => sights[field].equals.entry(text).or_default().push(rule),
             Trigger::Number { field, number } => sights[field].numbers.push((number, rule)),
+            Trigger::Bytes { field, bytes } => sights[field].bytes.entry(bytes).or_default().push(rule),
         }
     }
 }
@@ -285,16 +287,24 @@ impl Builder {
 #[derive(Debug, Default)]
 struct Sights {
     literals: Vec<(usize, u32, u64)>,
-    equals: std::collections::BTreeMap<Vec<u8>, Vec<u32>>,
+    equals: BTreeMap<Vec<u8>, Vec<u32>>,
+    bytes: BTreeMap<Vec<u8>, Vec<u32>>,
     numbers: Vec<(f64, u32)>,
 }
 
 impl Sights {
     fn is_empty(&self) -> bool {
-        self.literals.is_empty() && self.equals.is_empty() && self.numbers.is_empty()
+        self.literals.is_empty() && self.equals.is_empty() && self.numbers.is_empty() && self.bytes.is_empty()
     }
 
-    fn index(mut self, field: usize, first: usize, literals: &Literals, set: &RuleSet, errors: &mut Vec<RuleError>) -> FieldIndex {
+    fn index(
+        mut self,
+        field: usize,
+        first: usize,
+        literals: &Literals,
+        set: &RuleSet,
+        errors: &mut Vec<RuleError>,
+    ) -> FieldIndex {
         let mut triggers = vec![Vec::new(); literals.texts.len()];
         for (number, rule, place) in self.literals {
             triggers[number].push((rule, place));
@@ -307,7 +317,15 @@ impl Sights {
                 Err(error) => errors.extend(too_large(set, &error.to_string())),
             }
         }
-        FieldIndex { field, first, automaton, triggers, equals: Equals::new(self.equals.into_iter().collect()), numbers: self.numbers }
+        FieldIndex {
+            field,
+            first,
+            automaton,
+            triggers,
+            equals: Equals::new(self.equals.into_iter().collect()),
+            numbers: self.numbers,
+            bytes: Bytes::new(self.bytes),
+        }
     }
 }
 

@@ -5,18 +5,20 @@
 /// literals' (q-gram sampling, as in Wu and Manber's search of 1994, but with independent looks). Case does not count.
 #[derive(Debug)]
 pub(super) struct GramFilter {
-    bits: Box<[u64; WORDS]>,
+    /// Per slot whether a gram has it. Bytes, not bits: a look costs one load.
+    slots: Box<[u8; SLOTS]>,
     mask: u32,
     width: usize,
     stride: usize,
 }
 
-const BITS: u32 = 15;
-const WORDS: usize = 1 << (BITS - 6);
+/// Two to this power slots: room for all the grams, and half of a first-level cache left to others.
+const BITS: u32 = 14;
+const SLOTS: usize = 1 << BITS;
 /// Longer literals do not make the stride longer: the steps would save little, and each step costs another gram per literal.
 const LONGEST: usize = 12;
 /// With more grams than this the filter would mostly say "perhaps".
-const GRAMS: usize = (1 << BITS) / 40;
+const GRAMS: usize = SLOTS / 32;
 /// Sets bit 5 of each byte, which makes ASCII letters small (and merges a few signs, which does no harm to a filter).
 const FOLD: u32 = 0x2020_2020;
 
@@ -34,11 +36,11 @@ impl GramFilter {
             return None;
         }
         let mask = if width == 4 { u32::MAX } else { 0x00ff_ffff };
-        let mut filter = GramFilter { bits: Box::new([0; WORDS]), mask, width, stride };
+        let mut filter = GramFilter { slots: Box::new([0; SLOTS]), mask, width, stride };
         for literal in literals {
             for place in 0..stride {
                 let slot = filter.slot(gram(literal, place));
-                filter.bits[slot >> 6] |= 1 << (slot & 63);
+                filter.slots[slot] = 1;
             }
         }
         Some(filter)
@@ -55,39 +57,58 @@ impl GramFilter {
         self.first(text).map(|place| place.saturating_sub(self.stride))
     }
 
-    /// The place of the first gram that a literal may have.
+    /// The place of a gram that a literal may have, such that no occurrence begins a stride or more before it.
     fn first(&self, text: &[u8]) -> Option<usize> {
-        if text.len() < self.width + self.stride - 1 {
-            return None;
+        // The compiler makes better code of a stride that it knows.
+        match self.stride {
+            1 => self.first_by::<1>(text),
+            2 => self.first_by::<2>(text),
+            3 => self.first_by::<3>(text),
+            4 => self.first_by::<4>(text),
+            5 => self.first_by::<5>(text),
+            _ => self.one_by_one(text),
         }
-        let whole = text.len().saturating_sub(3);
+    }
+
+    /// Four looks at a time.
+    fn first_by<const STRIDE: usize>(&self, text: &[u8]) -> Option<usize> {
+        let reach = 3 * STRIDE + 4;
+        let Some(last) = text.len().checked_sub(reach) else { return self.one_by_one(text) };
         let mut place = 0;
-        while place < whole {
-            if self.has(four(text, place)) {
+        loop {
+            let part = &text[place..place + reach];
+            let look = |at: usize| self.look(part[at..].first_chunk().map_or(0, |four| u32::from_le_bytes(*four)));
+            if look(0) | look(STRIDE) | look(2 * STRIDE) | look(3 * STRIDE) != 0 {
                 return Some(place);
             }
-            place += self.stride;
+            if place == last {
+                break;
+            }
+            // The looks at the end overlap those before: any distance up to the stride will do.
+            place = (place + 4 * STRIDE).min(last);
         }
-        // Where three bytes are a gram, the last of them begins three bytes before the end.
-        (place + self.width <= text.len() && self.has(gram(text, place))).then_some(place)
+        // Four bytes were read each time; a gram of three may still stand at the very end.
+        let end = text.len() - self.width;
+        (self.look(gram(text, end)) != 0).then_some(end)
     }
 
-    fn has(&self, gram: u32) -> bool {
-        let slot = self.slot(gram);
-        self.bits[slot >> 6] >> (slot & 63) & 1 == 1
+    fn one_by_one(&self, text: &[u8]) -> Option<usize> {
+        let places = (0..text.len().saturating_sub(self.width - 1)).step_by(self.stride);
+        places.into_iter().find(|place| self.look(gram(text, *place)) != 0)
     }
-}
 
-fn four(text: &[u8], place: usize) -> u32 {
-    match text[place..].first_chunk() {
-        Some(bytes) => u32::from_le_bytes(*bytes),
-        None => gram(text, place),
+    fn look(&self, gram: u32) -> u8 {
+        self.slots[self.slot(gram)]
     }
 }
 
 /// Up to four bytes from a place on.
 fn gram(text: &[u8], place: usize) -> u32 {
-    text[place..].iter().take(4).rev().fold(0, |gram, byte| gram << 8 | u32::from(*byte))
+    let rest = &text[place..];
+    if let Some(four) = rest.first_chunk() {
+        return u32::from_le_bytes(*four);
+    }
+    rest.iter().take(4).rev().fold(0, |gram, byte| gram << 8 | u32::from(*byte))
 }
 
 #[cfg(test)]
@@ -96,7 +117,9 @@ mod tests {
 
     #[test]
     fn finds_every_literal_at_every_place() {
-        for literals in [vec!["attack", "Exploit"], vec!["abc"], vec!["abcd", "xyzuv"], vec!["averylongliteral", "anotherlongone"]] {
+        for literals in
+            [vec!["attack", "Exploit"], vec!["abc"], vec!["abcd", "xyzuv"], vec!["averylongliteral", "anotherlongone"]]
+        {
             let bytes: Vec<Vec<u8>> = literals.iter().map(|text| text.as_bytes().to_vec()).collect();
             let filter = GramFilter::new(&bytes).unwrap();
             for literal in literals {
@@ -104,7 +127,8 @@ mod tests {
                     for after in 0..10 {
                         let text = format!("{}{}{}", ".".repeat(before), literal.to_uppercase(), ".".repeat(after));
                         let place = filter.first(text.as_bytes()).unwrap();
-                        assert!(place >= before && place < before + literal.len(), "{text}");
+                        assert!(place < before + literal.len() && place + 4 * literal.len() >= before, "{text}");
+                        assert!(filter.earliest(text.as_bytes()).unwrap() <= before, "{text}");
                     }
                 }
             }
@@ -113,9 +137,15 @@ mod tests {
 
     #[test]
     fn passes_over_most_ordinary_text() {
-        let literals: Vec<Vec<u8>> = ["attack", "breach", "unauthorized", "exploit", "malicious"].map(|text| text.into()).to_vec();
+        let literals: Vec<Vec<u8>> =
+            ["attack", "breach", "unauthorized", "exploit", "malicious"].map(|text| text.into()).to_vec();
         let filter = GramFilter::new(&literals).unwrap();
-        assert_eq!(filter.first(br#"83.149.9.216 - - [17/May/2015:10:05:03 +0000] "GET /presentations/images/kibana.png HTTP/1.1" 200 20"#), None);
+        assert_eq!(
+            filter.first(
+                br#"83.149.9.216 - - [17/May/2015:10:05:03 +0000] "GET /presentations/images/kibana.png HTTP/1.1" 200 20"#
+            ),
+            None
+        );
         assert_eq!(filter.first(b""), None);
         assert_eq!(filter.first(b"abcd"), None);
     }

@@ -25,6 +25,7 @@ pub(super) struct FieldIndex {
     pub(super) equals: Equals,
     /// Sorted; the rules that become candidates by this number.
     pub(super) numbers: Vec<(f64, u32)>,
+    pub(super) bytes: Option<Bytes>,
 }
 
 impl FieldIndex {
@@ -43,6 +44,8 @@ impl FieldIndex {
         }
         match value {
             Value::Text(text) => self.by_text(text, scratch),
+            // Writing a number out takes longer than all else here.
+            _ if self.automaton.is_none() && self.equals.is_empty() && self.bytes.is_none() => {}
             other => {
                 if let Some(text) = other.text(&mut TextBuffer::new()) {
                     self.by_text(text, scratch);
@@ -61,6 +64,9 @@ impl FieldIndex {
 
     fn by_text(&self, text: &[u8], scratch: &mut Scratch) {
         self.equals.find(text, &mut scratch.folded, &mut scratch.candidates);
+        if let Some(bytes) = &self.bytes {
+            bytes.find(text, &mut scratch.candidates);
+        }
         let Some(automaton) = &self.automaton else { return };
         let Scratch { epoch, stamps, candidates, .. } = scratch;
         automaton.each(text, |literal, start, end| {
@@ -111,6 +117,10 @@ impl Equals {
         equals
     }
 
+    fn is_empty(&self) -> bool {
+        self.values.is_empty() && self.by_hash.is_empty()
+    }
+
     fn find(&self, text: &[u8], folded: &mut Vec<u8>, candidates: &mut [u64]) {
         for (value, rules) in &self.values {
             if value.eq_ignore_ascii_case(text) {
@@ -123,6 +133,37 @@ impl Equals {
             if let Some(rules) = self.by_hash.get(&xxh3_64(folded)) {
                 rules.iter().for_each(|rule| mark(candidates, *rule));
             }
+        }
+    }
+}
+
+/// Sets of bytes, any of which makes rules candidates.
+#[derive(Debug)]
+pub(super) struct Bytes {
+    /// Per byte the sets that have it, one bit each.
+    sets: Box<[u64; 256]>,
+    /// Per bit.
+    rules: Vec<Vec<u32>>,
+}
+
+impl Bytes {
+    /// Beyond 64 sets some share a bit, which only makes more candidates.
+    pub(super) fn new(sets: impl IntoIterator<Item = (Vec<u8>, Vec<u32>)>) -> Option<Bytes> {
+        let mut bytes = Bytes { sets: Box::new([0; 256]), rules: vec![Vec::new(); 64] };
+        let mut count = 0;
+        for (set, rules) in sets {
+            set.iter().for_each(|byte| bytes.sets[usize::from(*byte)] |= 1 << (count & 63));
+            bytes.rules[count & 63].extend(rules);
+            count += 1;
+        }
+        (count > 0).then_some(bytes)
+    }
+
+    fn find(&self, text: &[u8], candidates: &mut [u64]) {
+        let mut seen = text.iter().fold(0, |seen, byte| seen | self.sets[usize::from(*byte)]);
+        while seen != 0 {
+            self.rules[seen.trailing_zeros() as usize].iter().for_each(|rule| mark(candidates, *rule));
+            seen &= seen - 1;
         }
     }
 }

@@ -21,6 +21,8 @@ const ALTERNATIVES: usize = 64;
 pub(super) struct Compiled {
     pub(super) regex: Regex,
     pub(super) literals: Option<Vec<Vec<u8>>>,
+    /// Bytes, one of which is in every value that matches.
+    pub(super) bytes: Option<Vec<u8>>,
 }
 
 /// # Errors
@@ -50,7 +52,9 @@ fn build(source: &RegexSource, unicode: bool) -> Result<Compiled, regex::Error> 
         .nest_limit(NESTING)
         .build()
         .parse(&source.text);
-    Ok(Compiled { regex, literals: hir.ok().and_then(|hir| required(&hir)) })
+    let hir = hir.ok();
+    let literals = hir.as_ref().and_then(required);
+    Ok(Compiled { regex, literals, bytes: hir.as_ref().and_then(rare_bytes) })
 }
 
 fn explain(error: &regex::Error) -> (String, Option<String>) {
@@ -90,8 +94,7 @@ pub(super) fn of_pattern(pattern: &Pattern) -> RegexSource {
 }
 
 /// One character of UTF-8, or one byte beyond ASCII.
-const ONE: &str =
-    r"(?:[\x00-\x7f]|[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}|[\x80-\xff])";
+const ONE: &str = r"(?:[\x00-\x7f]|[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}|[\x80-\xff])";
 
 /// Literals, in small letters, one of which is in every match.
 fn required(hir: &Hir) -> Option<Vec<Vec<u8>>> {
@@ -149,13 +152,17 @@ fn fixed(hir: &Hir) -> Option<Vec<u8>> {
         HirKind::Literal(literal) => Some(literal.0.to_ascii_lowercase()),
         HirKind::Class(class) => {
             let letters: Vec<u8> = match class {
-                Class::Bytes(class) => {
-                    class.ranges().iter().map(|range| (range.start() == range.end()).then_some(range.start())).collect::<Option<_>>()?
-                }
+                Class::Bytes(class) => class
+                    .ranges()
+                    .iter()
+                    .map(|range| (range.start() == range.end()).then_some(range.start()))
+                    .collect::<Option<_>>()?,
                 Class::Unicode(class) => class
                     .ranges()
                     .iter()
-                    .map(|range| u8::try_from(range.start()).ok().filter(|byte| range.end() == char::from(*byte) && byte.is_ascii()))
+                    .map(|range| {
+                        u8::try_from(range.start()).ok().filter(|byte| range.end() == char::from(*byte) && byte.is_ascii())
+                    })
                     .collect::<Option<_>>()?,
             };
             match letters.as_slice() {
@@ -166,6 +173,34 @@ fn fixed(hir: &Hir) -> Option<Vec<u8>> {
         }
         _ => None,
     }
+}
+
+/// More bytes than this are in too many values.
+const BYTES: usize = 12;
+
+/// Bytes that ordinary values seldom have, one of which is in every match.
+fn rare_bytes(hir: &Hir) -> Option<Vec<u8>> {
+    let rare = |byte: &u8| !(byte.is_ascii_alphanumeric() || b"/.-_ :,=&?+".contains(byte));
+    let mut bytes = match hir.kind() {
+        HirKind::Literal(literal) => vec![*literal.0.iter().find(|byte| rare(byte))?],
+        HirKind::Class(Class::Bytes(class)) => {
+            let size: usize = class.ranges().iter().map(|range| range.len()).sum();
+            let ranges = (size <= BYTES).then(|| class.ranges())?;
+            ranges.iter().flat_map(|range| range.start()..=range.end()).collect()
+        }
+        HirKind::Class(Class::Unicode(_)) | HirKind::Empty | HirKind::Look(_) => return None,
+        HirKind::Repetition(repetition) if repetition.min > 0 => return rare_bytes(&repetition.sub),
+        HirKind::Repetition(_) => return None,
+        HirKind::Capture(capture) => return rare_bytes(&capture.sub),
+        HirKind::Concat(parts) => return parts.iter().filter_map(rare_bytes).min_by_key(Vec::len),
+        HirKind::Alternation(parts) => {
+            let parts: Vec<Vec<u8>> = parts.iter().map(rare_bytes).collect::<Option<_>>()?;
+            parts.concat()
+        }
+    };
+    bytes.sort_unstable();
+    bytes.dedup();
+    (!bytes.is_empty() && bytes.len() <= BYTES && bytes.iter().all(rare)).then_some(bytes)
 }
 
 #[cfg(test)]
@@ -196,6 +231,22 @@ mod tests {
             ("(abc)?", vec![]),
         ] {
             assert_eq!(literals(regex), needed, "{regex}");
+        }
+    }
+
+    #[test]
+    fn knows_the_rare_bytes_that_every_match_holds() {
+        for (regex, needed) in [
+            ("(?i)(?:'|%27)(?:or|and)", Some("%'")),
+            ("[;|]\\s*(?:cat|id)", Some(";|")),
+            ("abc", None),
+            ("(<x)+", Some("<")),
+            ("(<x)*y", None),
+            ("<|y", None),
+            ("[^a]", None),
+        ] {
+            let bytes = compile(&source(regex)).unwrap().bytes;
+            assert_eq!(bytes.as_deref(), needed.map(str::as_bytes), "{regex}");
         }
     }
 

@@ -80,7 +80,11 @@ fn timespan(node: &Node, problems: &mut Problems) -> Option<i64> {
     let span = text("timespan", node, problems)?;
     let nanos = parse_timespan(&span);
     if nanos.is_none() {
-        problems.add_with(node.position, format!("not a timespan: {}", quoted(&span)), "write a number and one of s, m, h, d, w, M, y");
+        problems.add_with(
+            node.position,
+            format!("not a timespan: {}", quoted(&span)),
+            "write a number and one of s, m, h, d, w, M, y",
+        );
     }
     nanos
 }
@@ -173,12 +177,30 @@ mod tests {
     #[test]
     fn says_what_a_correlation_lacks() {
         for (text, wrong) in [
-            ("  type: event_cuont\n  rules: a\n  timespan: 5m\n", "x:3:9: unknown type of correlation 'event_cuont'; did you mean 'event_count'?"),
-            ("  type: event_count\n  rules: a\n  timespan: 5m\n", "x:3:3: the correlation has no condition; add one such as 'condition: {gte: 10}'"),
-            ("  type: value_count\n  rules: a\n  timespan: 5m\n  condition: {gte: 5}\n", "x:3:3: value_count needs the field whose values it counts; add 'field: NAME' to its condition"),
-            ("  type: temporal\n  rules: a\n  timespan: 5q\n", "x:5:13: not a timespan: '5q'; write a number and one of s, m, h, d, w, M, y"),
-            ("  type: temporal\n  rules: a\n  timespan: 5m\n  groupby: x\n", "x:6:3: unknown key of correlation 'groupby'; did you mean 'group-by'?"),
-            ("  type: event_count\n  rules: a\n  timespan: 5m\n  condition: {gte: many}\n", "x:6:20: 'gte' expects a whole number, found 'many'"),
+            (
+                "  type: event_cuont\n  rules: a\n  timespan: 5m\n",
+                "x:3:9: unknown type of correlation 'event_cuont'; did you mean 'event_count'?",
+            ),
+            (
+                "  type: event_count\n  rules: a\n  timespan: 5m\n",
+                "x:3:3: the correlation has no condition; add one such as 'condition: {gte: 10}'",
+            ),
+            (
+                "  type: value_count\n  rules: a\n  timespan: 5m\n  condition: {gte: 5}\n",
+                "x:3:3: value_count needs the field whose values it counts; add 'field: NAME' to its condition",
+            ),
+            (
+                "  type: temporal\n  rules: a\n  timespan: 5q\n",
+                "x:5:13: not a timespan: '5q'; write a number and one of s, m, h, d, w, M, y",
+            ),
+            (
+                "  type: temporal\n  rules: a\n  timespan: 5m\n  groupby: x\n",
+                "x:6:3: unknown key of correlation 'groupby'; did you mean 'group-by'?",
+            ),
+            (
+                "  type: event_count\n  rules: a\n  timespan: 5m\n  condition: {gte: many}\n",
+                "x:6:20: 'gte' expects a whole number, found 'many'",
+            ),
             ("  type: event_count\n  timespan: 5m\n  condition: {gte: 5}\n", "x:3:3: the correlation names no rules"),
         ] {
             let errors: Vec<String> = parse("x", &yaml(text)).1.iter().map(ToString::to_string).collect();

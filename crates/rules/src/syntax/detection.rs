@@ -17,7 +17,11 @@ pub(super) fn read(node: &Node, placeholders: &Placeholders, problems: &mut Prob
         match key.as_str() {
             "condition" => condition = Some(value),
             "timeframe" => {
-                problems.add_with(*position, "'timeframe' is no longer part of Sigma", "write a correlation rule with a timespan");
+                problems.add_with(
+                    *position,
+                    "'timeframe' is no longer part of Sigma",
+                    "write a correlation rule with a timespan",
+                );
             }
             name => {
                 // A broken selection is told of once; the condition may still refer to it.
@@ -80,9 +84,9 @@ fn condition(node: &Node, selections: &[Selection], problems: &mut Problems) -> 
 fn criteria(node: &Node, name: &str, placeholders: &Placeholders, problems: &mut Problems) -> Option<Criteria> {
     match &node.kind {
         Kind::Map(entries) if !entries.is_empty() => {
-            let items = entries
-                .iter()
-                .map(|entry| modifier::item(&entry.key, entry.position, &entry.value, placeholders, problems).map(Criteria::Item));
+            let items = entries.iter().map(|entry| {
+                modifier::item(&entry.key, entry.position, &entry.value, placeholders, problems).map(Criteria::Item)
+            });
             // All items are read before giving up, so that every mistake is shown.
             let items: Vec<Option<Criteria>> = items.collect();
             items.into_iter().collect::<Option<_>>().map(Criteria::All)

@@ -123,7 +123,7 @@ impl Journal {
         let size = HEADER + payload.len();
         if self.bytes() + size as u64 > self.settings.limit_bytes {
             let why = format!("its limit of {} bytes is reached", self.settings.limit_bytes);
-            return Err(self.error(Cause::Full, why).advise("wait for the next snapshot, or raise `journal.limit`"));
+            return Err(self.error(Cause::Full, why).advise("wait for the next snapshot, or raise `store.journal_limit_bytes`"));
         }
         if !self.pending.is_empty() && self.pending.len() + size > GROUP {
             return Err(self.error(Cause::Full, format!("{GROUP} bytes wait for a commit")).advise("commit first"));

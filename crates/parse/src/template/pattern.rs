@@ -14,7 +14,10 @@ const MAX_METHOD: usize = 32;
 pub enum Mined<'t> {
     Text(&'t [u8]),
     /// `path` may have a query, which is not looked at.
-    Path { method: &'t [u8], path: &'t [u8] },
+    Path {
+        method: &'t [u8],
+        path: &'t [u8],
+    },
 }
 
 impl<'t> Mined<'t> {
@@ -86,7 +89,16 @@ pub struct Template {
 impl Template {
     pub(super) fn new(id: u64, mined: Mined<'_>, parts: &[u64], shapes: &[u8], now: u64) -> Template {
         let is_path = matches!(mined, Mined::Path { .. });
-        Template { id, count: 1, example: mined.example(), is_path, made: now, used: now, parts: parts.into(), shapes: shapes.into() }
+        Template {
+            id,
+            count: 1,
+            example: mined.example(),
+            is_path,
+            made: now,
+            used: now,
+            parts: parts.into(),
+            shapes: shapes.into(),
+        }
     }
 
     pub(super) fn keys(&self) -> Keys {

@@ -1,0 +1,71 @@
+//! The forms of what the model itself serialises, for the API's documentation. A test holds them to what is really answered.
+
+use utoipa::ToSchema;
+
+/// Verdicts that belong together: same entity, same class, close in time.
+#[derive(Debug, ToSchema)]
+#[schema(as = Anomaly)]
+#[expect(dead_code, reason = "describes lapwing_model::Anomaly")]
+pub(super) struct AnomalySchema {
+    /// 16 hexadecimal digits, the same whenever the same input is read.
+    #[schema(example = "00abcdef01234567")]
+    id: String,
+    /// The earliest event of it (RFC 3339).
+    #[schema(example = "2015-05-17T10:05:03Z")]
+    time: String,
+    /// The latest event of it.
+    #[schema(example = "2015-05-17T10:06:41Z")]
+    last: String,
+    /// `info`, `low`, `medium`, `high` or `critical`.
+    #[schema(example = "high")]
+    severity: String,
+    /// From 0 (ordinary) to 1 (certain).
+    #[schema(example = 0.87)]
+    score: f32,
+    /// The detector that contributed most.
+    #[schema(example = "rules")]
+    detector: String,
+    #[schema(example = "server-error")]
+    class: String,
+    /// What kind of thing the entity is.
+    #[schema(example = "client")]
+    scope: String,
+    #[schema(example = "203.0.113.9")]
+    entity: String,
+    /// How many verdicts are in it.
+    #[schema(example = 12)]
+    count: u64,
+    /// Why, in one sentence.
+    #[schema(example = "answered 500 for /cart")]
+    reason: String,
+    parts: Vec<PartSchema>,
+    expected: String,
+    observed: String,
+    evidence: Vec<EvidenceSchema>,
+    /// `open`, `acknowledged`, `expected` or `real`.
+    #[schema(example = "open")]
+    state: String,
+    note: String,
+}
+
+/// What one detector contributes to a score; the parts add up to it.
+#[derive(Debug, ToSchema)]
+#[schema(as = Part)]
+#[expect(dead_code, reason = "describes lapwing_model::Part")]
+pub(super) struct PartSchema {
+    detector: String,
+    rule: String,
+    value: f32,
+}
+
+/// One line that shows an anomaly. It is attacker text: make it safe before you show it.
+#[derive(Debug, ToSchema)]
+#[schema(as = Evidence)]
+#[expect(dead_code, reason = "describes lapwing_model::Evidence")]
+pub(super) struct EvidenceSchema {
+    #[schema(example = "http/shop")]
+    file: String,
+    line: u64,
+    #[schema(example = "203.0.113.9 - - [17/May/2015:10:05:03 +0000] \"GET /cart HTTP/1.1\" 500 612")]
+    text: String,
+}

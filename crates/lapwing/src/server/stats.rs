@@ -1,0 +1,149 @@
+//! `GET /stats`: what the service knows about itself, for people and dashboards.
+
+use std::collections::BTreeMap;
+
+use axum::extract::State;
+use lapwing_model::Timestamp;
+use lapwing_store::Stats as StoreStats;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::App;
+use super::error::ApiResult;
+use super::feed::Rates;
+use super::json::Json;
+use crate::pipeline::Stats;
+
+/// What the service knows about itself. Counts are since the start, except those of the store.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct StatsAnswer {
+    #[schema(value_type = String)]
+    version: &'static str,
+    uptime_seconds: u64,
+    rates: Rates,
+    /// Records taken in, by source.
+    sources: BTreeMap<Box<str>, u64>,
+    /// Records understood, by format.
+    #[schema(value_type = BTreeMap<String, u64>)]
+    formats: BTreeMap<&'static str, u64>,
+    /// Records not understood, by reason.
+    #[schema(value_type = BTreeMap<String, u64>)]
+    not_understood: BTreeMap<&'static str, u64>,
+    /// What was lost, by reason.
+    dropped: BTreeMap<String, u64>,
+    /// Findings by detector.
+    #[schema(value_type = BTreeMap<String, u64>)]
+    findings: BTreeMap<&'static str, u64>,
+    /// Anomalies opened, by severity.
+    #[schema(value_type = BTreeMap<String, u64>)]
+    anomalies: BTreeMap<&'static str, u64>,
+    /// Alerts told, by sink.
+    alerts: BTreeMap<String, u64>,
+    /// Failed tries to tell, by sink.
+    alert_failures: BTreeMap<String, u64>,
+    /// Keys that each kind of detector remembers.
+    #[schema(value_type = BTreeMap<String, usize>)]
+    entities: BTreeMap<&'static str, usize>,
+    templates: usize,
+    last_score: f32,
+    /// From the receipt of a record to its verdict.
+    lag_seconds: f64,
+    /// Blocks that wait before the journal, and how many may.
+    intake: Depth,
+    /// Blocks between the journal and the verdicts.
+    in_flight: usize,
+    journal_bytes: u64,
+    /// Event time so far; null before the first event.
+    #[schema(value_type = Option<String>)]
+    event_time: Option<Timestamp>,
+    #[schema(value_type = Option<String>)]
+    snapshot_at: Option<Timestamp>,
+    /// Why the service is not well, if it is not.
+    trouble: Option<String>,
+    store: StoreAnswer,
+}
+
+/// How full a queue is.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Depth {
+    waiting: usize,
+    bound: usize,
+}
+
+/// What the store holds.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct StoreAnswer {
+    anomalies: u64,
+    #[schema(value_type = BTreeMap<String, u64>)]
+    severities: BTreeMap<&'static str, u64>,
+    #[schema(value_type = BTreeMap<String, u64>)]
+    states: BTreeMap<&'static str, u64>,
+    /// The 50 with most anomalies, the first one first.
+    detectors: Vec<Counted>,
+    /// The 50 with most anomalies, the first one first.
+    classes: Vec<Counted>,
+    /// The 50 with most anomalies, the first one first.
+    entities: Vec<Counted>,
+    bytes: u64,
+}
+
+/// A name and how many there are of it.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Counted {
+    name: String,
+    count: u64,
+}
+
+/// Figures of the service
+#[utoipa::path(get, path = "/stats", tag = "service", responses((status = 200, body = StatsAnswer)))]
+pub(super) async fn get_stats(State(app): State<App>) -> ApiResult<Json<StatsAnswer>> {
+    let store = app.read(|reader| reader.stats()).await?;
+    let stats = app.stats(Stats::clone);
+    Ok(Json(answer(&app, stats, store)))
+}
+
+fn answer(app: &App, stats: Stats, store: StoreStats) -> StatsAnswer {
+    let mut findings = BTreeMap::new();
+    for ((detector, _), count) in &stats.findings {
+        *findings.entry(*detector).or_default() += count;
+    }
+    let (waiting, bound) = app.live.intake.depth();
+    let watermark = stats.figures.watermark;
+    StatsAnswer {
+        version: env!("CARGO_PKG_VERSION"),
+        uptime_seconds: app.started.elapsed().as_secs(),
+        rates: *app.feed.rates().borrow(),
+        dropped: app.losses(&stats),
+        sources: stats.received,
+        formats: stats.parsed,
+        not_understood: stats.unparsed,
+        findings,
+        anomalies: stats.anomalies.iter().map(|(severity, count)| (severity.name(), *count)).collect(),
+        alerts: stats.alerts,
+        alert_failures: stats.alert_failures,
+        entities: stats.figures.entities,
+        templates: stats.figures.templates,
+        last_score: stats.last_score,
+        lag_seconds: stats.lag.as_secs_f64(),
+        intake: Depth { waiting, bound },
+        in_flight: stats.in_flight,
+        journal_bytes: stats.journal_bytes,
+        event_time: (watermark > Timestamp::EPOCH).then_some(watermark),
+        snapshot_at: stats.snapshot_at,
+        trouble: stats.trouble,
+        store: store_answer(store),
+    }
+}
+
+fn store_answer(store: StoreStats) -> StoreAnswer {
+    let named = |counts: Vec<(String, u64)>| counts.into_iter().map(|(name, count)| Counted { name, count }).collect();
+    StoreAnswer {
+        anomalies: store.total,
+        severities: store.severities.into_iter().map(|(severity, count)| (severity.name(), count)).collect(),
+        states: store.states.into_iter().map(|(state, count)| (state.name(), count)).collect(),
+        detectors: named(store.detectors),
+        classes: named(store.classes),
+        entities: store.entities.into_iter().map(|(entity, count)| Counted { name: entity.name.into(), count }).collect(),
+        bytes: store.bytes,
+    }
+}
