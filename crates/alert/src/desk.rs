@@ -74,7 +74,7 @@ impl Desk {
             }
             None => {
                 self.make_room();
-                self.open.insert(key, Open { anomaly: first_of(verdict, key), tell_at: 10 });
+                self.open.insert(key, Open { anomaly: first_of(verdict, key), tell_at: 10 * verdict.count });
                 Change::Worth
             }
         };
@@ -145,8 +145,8 @@ impl Desk {
 impl Open {
     fn grow(&mut self, verdict: &Verdict, evidence_limit: usize) -> Change {
         let anomaly = &mut self.anomaly;
-        anomaly.count += 1;
-        anomaly.time = anomaly.time.min(verdict.at);
+        anomaly.count += verdict.count;
+        anomaly.time = anomaly.time.min(verdict.since);
         anomaly.last = anomaly.last.max(verdict.at);
         let worse = verdict.severity > anomaly.severity;
         anomaly.severity = anomaly.severity.max(verdict.severity);
@@ -177,7 +177,7 @@ fn first_of(verdict: &Verdict, group: u64) -> Anomaly {
     let strongest = &verdict.findings[0];
     let mut anomaly = Anomaly {
         id: id_of(verdict, group),
-        time: verdict.at,
+        time: verdict.since,
         last: verdict.at,
         severity: verdict.severity,
         score: verdict.score,
@@ -185,7 +185,7 @@ fn first_of(verdict: &Verdict, group: u64) -> Anomaly {
         class: strongest.class.clone(),
         scope: strongest.entity.scope,
         entity: strongest.entity.name.clone(),
-        count: 1,
+        count: verdict.count,
         reason: String::new(),
         parts: Vec::new(),
         expected: String::new(),
@@ -233,12 +233,16 @@ mod tests {
             entity: Entity::new(Scope::Client, entity),
             score: Score::new(score),
             severity: Severity::Info,
+            count: 1,
+            since: None,
             reason: format!("reason at {second}"),
             expected: String::new(),
             observed: String::new(),
         };
         Verdict {
             at: Timestamp::from_seconds(second),
+            since: Timestamp::from_seconds(second),
+            count: 1,
             origin: 1,
             position: Position { offset: 100 + second.unsigned_abs(), line: second.unsigned_abs() },
             score: Score::new(score),

@@ -83,8 +83,12 @@ impl Ensemble {
         }
         let score = Score::new(1.0 - ordinary);
         let severity = findings.iter().map(|finding| finding.severity).fold(Severity::of(score), Severity::max);
+        let since = findings.iter().filter_map(|finding| finding.since).fold(place.at, Timestamp::min);
+        let count = findings.iter().map(|finding| finding.count).max().unwrap_or(1);
         Verdict {
             at: place.at,
+            since,
+            count,
             origin: place.origin,
             position: place.position,
             score,
@@ -158,6 +162,8 @@ mod tests {
             entity: Entity::new(Scope::Client, entity),
             score: Score::new(score),
             severity: Severity::Info,
+            count: 1,
+            since: None,
             reason: String::new(),
             expected: String::new(),
             observed: String::new(),

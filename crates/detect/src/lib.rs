@@ -40,6 +40,9 @@ pub trait Detector: Send {
     /// Where the bytes are no state of this detector with these settings.
     fn load(&mut self, state: &[u8]) -> Result<(), String>;
 
+    /// Forgets everything about one key of its scope. A detector whose scope is the session must; for others nobody asks.
+    fn forget(&mut self, _key: u64) {}
+
     /// How many keys (clients, sources...) it keeps state for, for `/metrics`.
     fn entities(&self) -> usize {
         0

@@ -74,7 +74,8 @@ struct Watch {
 #[derive(Debug, Serialize, Deserialize)]
 struct Memory {
     seen: ScalableBloom,
-    rates: Vec<NoveltyRate>,
+    /// For each watch: events seen while it filled, and how often something new came since.
+    rates: Vec<(u64, NoveltyRate)>,
 }
 
 impl Novelty {
@@ -133,9 +134,11 @@ impl Watch {
                 _ => "new-combination",
             }),
             entity: event.entity(),
-            // Below 1 in 512 nothing; from there each doubling of rarity adds an eighth.
-            score: Score::new(((one_in.log2() - 9.0) / 8.0) as f32),
+            // Up to 1 in 256 nothing; from there each doubling of rarity adds a seventh.
+            score: Score::new(((one_in.log2() - 8.0) / 7.0) as f32),
             severity: Severity::Info,
+            count: 1,
+            since: None,
             reason: format!("{what} never seen before: {value}; something new here comes once in {one_in:.0} events"),
             expected: format!("a {what} seen before"),
             observed: value,
@@ -160,19 +163,20 @@ impl Detector for Novelty {
     fn observe(&mut self, events: Events<'_>, findings: &mut Findings) {
         let memory = self.memory.get_or_insert_with(|| Memory {
             seen: ScalableBloom::new(self.bloom),
-            rates: vec![NoveltyRate::new(RATE_HALF_LIFE); self.watches.len()],
+            rates: vec![(0, NoveltyRate::new(RATE_HALF_LIFE)); self.watches.len()],
         });
         for (at, event) in events.iter() {
-            for (watch, rate) in self.watches.iter().zip(&mut memory.rates) {
+            for (watch, (filled, rate)) in self.watches.iter().zip(&mut memory.rates) {
                 let Some(item) = watch.item(event) else { continue };
                 let new = memory.seen.insert(item);
-                if new && rate.seen() >= self.warm_up {
+                if new && rate.seen() >= self.warm_up / 2 {
                     let finding = watch.finding(event, rate);
                     if finding.score > Score::ZERO {
                         findings.push(at, finding);
                     }
                 }
-                rate.observe(new);
+                // Everything is new at first: that says nothing of how often something new occurs later.
+                if *filled >= self.warm_up / 2 { rate.observe(new) } else { *filled += 1 }
             }
         }
     }

@@ -100,6 +100,8 @@ fn finding(rule: &Rule, event: &Event) -> Finding {
         entity: entity(rule, event),
         score,
         severity,
+        count: 1,
+        since: None,
         reason: if observed.is_empty() { rule.title.clone() } else { format!("{}: {observed}", rule.title) },
         expected: "no event that this rule describes".to_owned(),
         observed,

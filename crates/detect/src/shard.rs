@@ -78,6 +78,13 @@ impl Shard {
         if errors.is_empty() { Ok(()) } else { Err(errors) }
     }
 
+    /// Forgets everything about one key of a scope.
+    pub fn forget(&mut self, scope: Scope, key: u64) {
+        let partition = lapwing_model::partition(key);
+        let of_key = |seat: &&mut Seat| seat.scope == scope && seat.partition == partition;
+        self.seats.iter_mut().filter(of_key).for_each(|seat| seat.detector.forget(key));
+    }
+
     /// How many keys each kind of detector keeps state for.
     #[must_use]
     pub fn entities(&self) -> BTreeMap<&'static str, usize> {

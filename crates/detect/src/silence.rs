@@ -125,6 +125,8 @@ impl Voice {
             entity: self.entity.clone(),
             score: Score::new(0.9),
             severity: Severity::Medium,
+            count: 1,
+            since: Some(self.newest),
             reason: format!(
                 "{} {} has been quiet for {}; in the {} before, it was never quiet for longer than {}",
                 self.entity.scope,

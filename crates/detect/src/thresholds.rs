@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use lapwing_model::{Event, Field, Finding, Scope};
+use lapwing_model::{Event, Field, Finding, Scope, Timestamp};
 use lapwing_rules::{Body, Comparison, Correlation, CorrelationKind, Correlations, Fired, Limits, Rule, RuleSet, Scratch};
 use serde::{Deserialize, Serialize};
 
@@ -114,6 +114,8 @@ fn finding(rule: &Rule, correlation: &Correlation, fired: &Fired, event: &Event)
         entity: entity(rule, event),
         score,
         severity,
+        count: if fired.fresh { fired.count } else { 1 },
+        since: Some(Timestamp::from_nanos(fired.first)),
         reason: format!("{}: {observed}", rule.title),
         expected: limits(correlation, window),
         observed,

@@ -121,8 +121,17 @@ struct Watched {
     /// Refusals since anything was last granted.
     refused_in_a_row: u32,
     refused_since: i64,
+    /// For errors and refusals: when the present run of them began, and its last.
+    runs: [Run; 2],
     /// For errors, refusals, bursts: what was told last, and until when it holds.
     told: [Told; 3],
+}
+
+/// Things that went wrong without a pause.
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
+struct Run {
+    began: i64,
+    last: i64,
 }
 
 /// A thing is told again when it has doubled, or when it has been away for a while.
@@ -133,6 +142,9 @@ struct Told {
 }
 
 const TELL_AGAIN: i64 = 600 * 1_000_000_000;
+
+/// A run of things that went wrong ends where none did for so long.
+const PAUSE: i64 = 600 * 1_000_000_000;
 const MINUTE: i64 = 60 * 1_000_000_000;
 
 impl Windows {
@@ -191,6 +203,7 @@ impl Watched {
             since_look: 0,
             refused_in_a_row: 0,
             refused_since: i64::MAX,
+            runs: [Run::default(); 2],
             told: [Told::default(); 3],
         }
     }
@@ -208,21 +221,19 @@ impl Watched {
         self.in_minute += 1;
     }
 
-    /// Whether too many of the entity's events were of one kind of wrong.
+    /// Whether too many of the entity's events were of one kind of wrong, within a minute or within ten.
     fn share(&mut self, kind: usize, wanted: &Share, now: i64) -> Option<Excess> {
-        let recent = self.counts.count(Window::TenMinutes, now);
-        let (all, wrong) = (recent[0].max(1.0), recent[kind]);
-        if wrong < wanted.at_least || wrong / all < wanted.share {
-            return None;
+        let run = &mut self.runs[kind - 1];
+        if run.last == 0 || now.saturating_sub(run.last) > PAUSE {
+            run.began = now;
         }
-        let hour = self.counts.count(Window::Hour, now);
-        let (all_before, wrong_before) = ((hour[0] - all).max(0.0), (hour[kind] - wrong).max(0.0));
-        // A Laplace prior: with little past behind it, a share of zero is no promise.
-        let usual = (wrong_before + 0.02) / (all_before + 1.0);
-        if wrong / all < wanted.times_own_past * usual || !self.told[kind - 1].worth(wrong, now) {
-            return None;
-        }
-        Some(Excess { observed: wrong, of: all, usual, past: all_before, at_least: wanted.at_least })
+        run.last = run.last.max(now);
+        let counts = self.counts.counts(now);
+        let hour = counts[2];
+        let excess = [Window::TenMinutes, Window::Minute].into_iter().zip([counts[1], counts[0]]);
+        let excess = excess.filter_map(|(window, recent)| wanted.exceeded(window, kind, recent, hour)).next()?;
+        let news = self.told[kind - 1].worth(excess.observed, now)?;
+        Some(Excess { news, since: Timestamp::from_nanos(run.began), ..excess })
     }
 
     /// Whether the entity has gone on being refused without ever being granted anything, and that for long enough.
@@ -236,7 +247,8 @@ impl Watched {
         let count = self.refused_in_a_row;
         // Told when it is reached and at each doubling.
         let due = at_least > 0 && count.is_multiple_of(at_least) && (count / at_least).is_power_of_two();
-        due.then(|| Row { count, at_least, time: Timestamp::from_nanos(now).since(Timestamp::from_nanos(self.refused_since)) })
+        let since = Timestamp::from_nanos(self.refused_since);
+        due.then(|| Row { count, since, at_least, time: Timestamp::from_nanos(now).since(since) })
     }
 
     fn burst(&mut self, wanted: &Burst, scope: Scope, others: &Baseline, now: i64) -> Option<Rush> {
@@ -247,21 +259,48 @@ impl Watched {
         }
         let own = self.past.steps() >= PAST_MINUTES;
         let (past, times) = if own { (&self.past, wanted.times_own_past) } else { (others, wanted.times_others) };
-        if past.steps() < PAST_MINUTES || observed < times * past.expected() || !self.told[2].worth(observed, now) {
+        if past.steps() < PAST_MINUTES || observed < times * past.expected() {
             return None;
         }
-        Some(Rush { observed, expected: past.expected(), own, times })
+        let news = self.told[2].worth(observed, now)?;
+        Some(Rush { news, since: Timestamp::from_nanos(now - MINUTE), observed, expected: past.expected(), own, times })
+    }
+}
+
+impl Share {
+    /// What is too much within `recent`, given the hour that contains it.
+    fn exceeded(&self, window: Window, kind: usize, recent: [f64; 3], hour: [f64; 3]) -> Option<Excess> {
+        let (all, wrong) = (recent[0].max(1.0), recent[kind]);
+        if wrong < self.at_least || wrong / all < self.share {
+            return None;
+        }
+        let (all_before, wrong_before) = ((hour[0] - all).max(0.0), (hour[kind] - wrong).max(0.0));
+        // A prior: with little past behind it, a share of zero is no promise.
+        let usual = (wrong_before + 0.02) / (all_before + 1.0);
+        let excess = Excess {
+            window,
+            observed: wrong,
+            of: all,
+            usual,
+            past: all_before,
+            at_least: self.at_least,
+            news: 0,
+            since: Timestamp::MIN,
+        };
+        (wrong / all >= self.times_own_past * usual).then_some(excess)
     }
 }
 
 impl Told {
-    fn worth(&mut self, count: f64, now: i64) -> bool {
-        let doubled = count as f32 >= 2.0 * self.count;
-        let worth = self.count == 0.0 || doubled || now.saturating_sub(self.at) > TELL_AGAIN;
-        if worth {
-            *self = Told { count: count as f32, at: now };
+    /// How many of `count` are news, where that is worth telling.
+    fn worth(&mut self, count: f64, now: i64) -> Option<u64> {
+        let again = now.saturating_sub(self.at) > TELL_AGAIN;
+        let known = if again { 0.0 } else { f64::from(self.count) };
+        if known > 0.0 && count < 2.0 * known {
+            return None;
         }
-        worth
+        *self = Told { count: count as f32, at: now };
+        Some((count - known).round().max(1.0) as u64)
     }
 }
 
@@ -276,6 +315,9 @@ const ERRORS: Wrong = Wrong { rule: "error-share", class: "error-burst", noun: "
 const REFUSALS: Wrong = Wrong { rule: "refusal-share", class: "client-error-burst", noun: "refused requests (4xx)" };
 
 struct Excess {
+    window: Window,
+    news: u64,
+    since: Timestamp,
     observed: f64,
     of: f64,
     usual: f64,
@@ -298,7 +340,9 @@ impl Excess {
             class: Cow::Borrowed(wrong.class),
             score: Score::new((0.6 + 0.1 * (self.observed / self.at_least).log2()) as f32),
             severity: Severity::Info,
-            reason: format!("{observed} of {of} events within 10 minutes were {}; {usual}", wrong.noun),
+            count: self.news,
+            since: Some(self.since),
+            reason: format!("{observed} of {of} events within {} were {}; {usual}", span(self.window), wrong.noun),
             expected: format!("at most {:.0} % {}", 100.0 * self.usual, wrong.noun),
             observed: format!("{share:.0} % ({observed} of {of})"),
             entity,
@@ -306,8 +350,17 @@ impl Excess {
     }
 }
 
+const fn span(window: Window) -> &'static str {
+    match window {
+        Window::Minute => "a minute",
+        Window::TenMinutes => "10 minutes",
+        Window::Hour => "an hour",
+    }
+}
+
 struct Row {
     count: u32,
+    since: Timestamp,
     at_least: u32,
     time: Duration,
 }
@@ -322,6 +375,8 @@ impl Row {
             class: Cow::Borrowed("client-error-burst"),
             score: Score::new(0.55 + 0.1 * (self.count / self.at_least).ilog2() as f32),
             severity: Severity::Info,
+            count: u64::from(if self.count == self.at_least { self.count } else { self.count / 2 }),
+            since: Some(self.since),
             reason: format!("the last {} requests, over {time}, were all refused (4xx)", self.count),
             expected: "a request granted now and then".to_owned(),
             observed: format!("{} refusals in a row", self.count),
@@ -331,6 +386,8 @@ impl Row {
 }
 
 struct Rush {
+    news: u64,
+    since: Timestamp,
     observed: f64,
     expected: f64,
     own: bool,
@@ -347,6 +404,8 @@ impl Rush {
             class: Cow::Borrowed("burst"),
             score: Score::new((0.5 + 0.15 * (ratio / self.times).log2()) as f32),
             severity: Severity::Info,
+            count: self.news,
+            since: Some(self.since),
             reason: format!(
                 "{:.0} events within a minute; {whose} minutes usually hold {:.1}, so this is {ratio:.0} times as many",
                 self.observed, self.expected

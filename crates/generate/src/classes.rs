@@ -80,5 +80,10 @@ pub fn classes() -> &'static [Class] {
 
 /// Those that occur with these settings.
 pub(crate) fn possible(settings: &Settings) -> Vec<&'static Class> {
-    CLASSES.iter().filter(|class| class.kind == settings.kind && (class.name != SLOW || settings.timed)).collect()
+    let possible = |name| match name {
+        SLOW => settings.timed,
+        SILENCE => settings.silences,
+        _ => true,
+    };
+    CLASSES.iter().filter(|class| class.kind == settings.kind && possible(class.name)).collect()
 }

@@ -133,7 +133,8 @@ impl Lines {
         let returned = self.world.normal(at_nanos, &mut self.random, &mut text);
         let after_quiet = if returned { self.after_quiet.take() } else { None };
         let label = self.after_silence.take().or(after_quiet);
-        let gap = self.random.exponential() * NANOS / (self.settings.rate_per_second * busyness(at_nanos));
+        let busy = if self.settings.steady { 1.0 } else { busyness(at_nanos) };
+        let gap = self.random.exponential() * NANOS / (self.settings.rate_per_second * busy);
         self.normal = at_nanos.saturating_add(gap as i64);
         Line { text, at_nanos, label }
     }
@@ -280,6 +281,16 @@ mod tests {
                 assert!((share / anomaly_share - 1.0).abs() < 0.2, "{share} instead of {anomaly_share} of {kind:?}");
             }
         }
+    }
+
+    #[test]
+    fn a_steady_log_without_silences_keeps_its_rate_at_night() {
+        let start = Settings::default().start - 6 * 3_600 * 1_000_000_000;
+        let steady = Settings { steady: true, silences: false, start, count: 20_000, ..settings(Kind::Web) };
+        let lines: Vec<_> = generate(steady).collect();
+        let seconds = (lines[19_999].at_nanos - start) as f64 / NANOS;
+        assert!((seconds / 1_000.0 - 1.0).abs() < 0.1, "{seconds} s instead of 1000");
+        assert!(lines.iter().all(|line| line.label.is_none_or(|label| label.class != SILENCE)));
     }
 
     #[test]

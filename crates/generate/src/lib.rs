@@ -73,6 +73,10 @@ pub struct Settings {
     pub json: bool,
     /// [`Kind::Web`] only: the request's time in seconds at the end of the line; adds the class `slow-responses`.
     pub timed: bool,
+    /// The rate is the same at every hour instead of following the day.
+    pub steady: bool,
+    /// [`Kind::Web`] only: the log may stop for minutes (the class `silence`); to be left out where lines are sent as they happen.
+    pub silences: bool,
 }
 
 impl Default for Settings {
@@ -87,6 +91,8 @@ impl Default for Settings {
             anomaly_share: 0.02,
             json: false,
             timed: false,
+            steady: false,
+            silences: true,
         }
     }
 }

@@ -6,12 +6,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The floors, from the ground up.
-const CRATES: &[&[&str]] = &[
-    &["model"],
-    &["source", "parse", "rules", "learn", "alert", "store", "generate"],
-    &["detect"],
-    &["lapwing"],
-];
+const CRATES: &[&[&str]] =
+    &[&["model"], &["source", "parse", "rules", "learn", "alert", "store", "generate"], &["detect"], &["lapwing"]];
 
 /// The floors inside the crate `lapwing`.
 const MODULES: &[&[&str]] = &[&["pipeline"], &["server"], &["cli"]];
@@ -33,7 +29,8 @@ fn read(path: impl AsRef<Path>) -> String {
 
 fn names(directory: impl AsRef<Path>) -> Vec<String> {
     let entries = fs::read_dir(directory.as_ref()).unwrap_or_else(|error| panic!("{}: {error}", directory.as_ref().display()));
-    let mut names: Vec<_> = entries.map(|entry| entry.expect("a readable entry").file_name().to_string_lossy().into_owned()).collect();
+    let mut names: Vec<_> =
+        entries.map(|entry| entry.expect("a readable entry").file_name().to_string_lossy().into_owned()).collect();
     names.sort();
     names
 }
@@ -53,7 +50,8 @@ fn sources(directory: &Path, files: &mut Vec<PathBuf>) {
 fn every_crate_stands_on_a_floor_and_uses_only_floors_beneath_its_own() {
     let floors = floors(CRATES);
     for name in names(root().join("crates")) {
-        let floor = *floors.get(name.as_str()).unwrap_or_else(|| panic!("crate {name} stands on no floor; give it one in CRATES"));
+        let floor =
+            *floors.get(name.as_str()).unwrap_or_else(|| panic!("crate {name} stands on no floor; give it one in CRATES"));
         let manifest = read(root().join("crates").join(&name).join("Cargo.toml"));
         let shipped = manifest.split("[dev-dependencies]").next().expect("a first part");
         for used in shipped.lines().filter_map(|line| line.strip_prefix("lapwing-")) {
@@ -72,7 +70,11 @@ fn every_module_of_the_upper_floors_uses_only_floors_beneath_its_own() {
         let module = name.trim_end_matches(".rs");
         let floor = *floors.get(module).unwrap_or_else(|| panic!("module {module} stands on no floor; give it one in MODULES"));
         let mut files = Vec::new();
-        if src.join(name).is_dir() { sources(&src.join(name), &mut files) } else { files.push(src.join(name)) }
+        if src.join(name).is_dir() {
+            sources(&src.join(name), &mut files)
+        } else {
+            files.push(src.join(name))
+        }
         for file in files {
             let text = read(&file);
             for (other, other_floor) in &floors {

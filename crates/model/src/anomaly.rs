@@ -24,7 +24,7 @@ pub struct Anomaly {
     pub scope: Scope,
     /// Who or what it is about: an address, a path, a service. Not yet made safe for showing.
     pub entity: Box<str>,
-    /// How many verdicts are in it.
+    /// How many events are in it.
     pub count: u64,
     /// Why, in one sentence, of the verdict that scored highest.
     pub reason: String,

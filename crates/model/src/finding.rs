@@ -16,6 +16,10 @@ pub struct Finding {
     pub score: Score,
     /// At least this severe, whatever the score comes to.
     pub severity: Severity,
+    /// How many events it stands for that no earlier finding stood for.
+    pub count: u64,
+    /// When what was found began, where that was before this event.
+    pub since: Option<Timestamp>,
     /// One sentence for a person.
     pub reason: String,
     pub expected: String,
@@ -34,6 +38,10 @@ pub struct Part {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Verdict {
     pub at: Timestamp,
+    /// When what was found began; never after `at`.
+    pub since: Timestamp,
+    /// How many events it stands for.
+    pub count: u64,
     /// Where the event stands; ids of anomalies derive from it.
     pub origin: u64,
     pub position: Position,

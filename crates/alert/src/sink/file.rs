@@ -19,10 +19,26 @@ impl File {
     /// Where the file cannot be opened for appending.
     pub fn open(path: impl Into<PathBuf>) -> Result<Self, String> {
         let file = File { path: path.into() };
-        file.append(&[]).map_err(|error| {
+        file.end_last_line().and_then(|()| file.append(&[])).map_err(|error| {
             format!("cannot append alerts to {}: {error}; choose another file with `alerts.file`", file.path.display())
         })?;
         Ok(file)
+    }
+
+    /// A crash may have cut the last line short: what follows must not become part of it.
+    fn end_last_line(&self) -> std::io::Result<()> {
+        use std::io::{Read, Seek, SeekFrom};
+        let mut last = [b'\n'];
+        match std::fs::File::open(&self.path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+            Err(error) => return Err(error),
+            Ok(mut file) if file.metadata()?.len() > 0 => {
+                file.seek(SeekFrom::End(-1))?;
+                file.read_exact(&mut last)?;
+            }
+            Ok(_) => {}
+        }
+        if last == *b"\n" { Ok(()) } else { self.append(b"\n") }
     }
 
     fn append(&self, line: &[u8]) -> std::io::Result<()> {
@@ -73,6 +89,16 @@ mod tests {
             assert_eq!(std::fs::read_to_string(file).expect("there").lines().count(), 1);
             let _ = std::fs::remove_file(file);
         }
+    }
+
+    #[test]
+    fn a_line_that_a_crash_cut_short_does_not_spoil_the_next() {
+        let path = scratch("torn.json");
+        std::fs::write(&path, "{\"id\":\"00").expect("written");
+        File::open(&path).and_then(|mut sink| sink.send(&anomaly("a")).map_err(|failure| failure.to_string())).expect("written");
+        let text = std::fs::read_to_string(&path).expect("there");
+        assert!(serde_json::from_str::<Anomaly>(text.lines().nth(1).unwrap_or_default()).is_ok(), "{text}");
+        let _ = std::fs::remove_file(&path);
     }
 
     #[test]

@@ -62,7 +62,12 @@ impl Default for Rules {
 
 impl Default for Alerts {
     fn default() -> Self {
-        Alerts { at: Severity::Low, console: true, file: Some("alerts.json".into()), grouping: lapwing_alert::Settings::default() }
+        Alerts {
+            at: Severity::Low,
+            console: true,
+            file: Some("alerts.json".into()),
+            grouping: lapwing_alert::Settings::default(),
+        }
     }
 }
 
@@ -93,8 +98,9 @@ impl Sourced {
         let mut merged = Value::Object(serde_json::Map::new());
         if let Some(path) = file {
             let name = path.display().to_string();
-            let text = std::fs::read_to_string(path)
-                .map_err(|error| Failed::new(format!("cannot read configuration {name}: {error}; give another file with --config")))?;
+            let text = std::fs::read_to_string(path).map_err(|error| {
+                Failed::new(format!("cannot read configuration {name}: {error}; give another file with --config"))
+            })?;
             read::<Config>(&name, &text)?;
             merged = read::<Option<Value>>(&name, &text)?.unwrap_or(merged);
             leaves(&merged, "", &mut |leaf, _| drop(origins.insert(leaf, name.clone())));
@@ -264,11 +270,15 @@ mod tests {
 
     #[test]
     fn the_environment_overrides_and_is_named_where_it_is_wrong() {
-        let sourced = Sourced::load(None, environment(&[("LAPWING__SERVER__LISTEN", "127.0.0.1:1"), ("HOME", "/")])).expect("valid");
+        let sourced =
+            Sourced::load(None, environment(&[("LAPWING__SERVER__LISTEN", "127.0.0.1:1"), ("HOME", "/")])).expect("valid");
         assert_eq!(sourced.config.server.listen, "127.0.0.1:1");
         assert_eq!(sourced.origins["server.listen"], "LAPWING__SERVER__LISTEN");
         let error = Sourced::load(None, environment(&[("LAPWING__SERVER__LISSTEN", "x")])).expect_err("a wrong key");
-        assert_eq!(error.to_string(), "environment variable LAPWING__SERVER__LISSTEN: unknown key 'lissten'; did you mean 'listen'?");
+        assert_eq!(
+            error.to_string(),
+            "environment variable LAPWING__SERVER__LISSTEN: unknown key 'lissten'; did you mean 'listen'?"
+        );
     }
 
     #[test]

@@ -1,12 +1,17 @@
 //! Doors for people: the command line.
 
 mod check;
+mod client;
 pub mod config;
+mod generate;
 mod patterns;
+mod replay;
 
+mod run;
 mod scan;
 mod score;
 mod show;
+mod stop;
 
 use std::fmt;
 use std::io::IsTerminal;
@@ -46,10 +51,14 @@ enum Command {
     Scan(scan::Scan),
     Score(score::Score),
     Patterns(patterns::Patterns),
-
+    Run(run::Run),
     Check(check::Check),
+    Generate(generate::Generate),
+    Replay(replay::Replay),
     /// Print shell completions
-    Completions { shell: clap_complete::Shell },
+    Completions {
+        shell: clap_complete::Shell,
+    },
     /// Print the man page
     Man,
 }
@@ -132,7 +141,10 @@ impl Cli {
             Command::Score(args) => score::run(&args, &config()?.config),
             Command::Patterns(args) => patterns::run(&args, &config()?.config, paint),
 
+            Command::Run(args) => run::run(&args, &config()?.config),
             Command::Check(args) => check::run(&args, &config()?, paint),
+            Command::Generate(args) => generate::run(&args),
+            Command::Replay(args) => replay::run(&args, paint),
             Command::Completions { shell } => {
                 clap_complete::generate(shell, &mut Cli::command(), "lapwing", &mut std::io::stdout());
                 Ok(Exit::Clean)

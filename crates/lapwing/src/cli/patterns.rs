@@ -66,7 +66,11 @@ pub fn run(args: &Patterns, config: &Config, paint: Paint) -> Result<Exit, Faile
         }
     }
     let mut out = std::io::BufWriter::new(std::io::stdout().lock());
-    if args.per_line { per_line(&mut out, &sequencer, &lines)? } else { by_count(&mut out, &sequencer, args, paint)? }
+    if args.per_line {
+        per_line(&mut out, &sequencer, &lines)?
+    } else {
+        by_count(&mut out, &sequencer, args, paint)?
+    }
     out.flush()?;
     Ok(Exit::Clean)
 }
@@ -76,7 +80,8 @@ fn per_line(out: &mut impl Write, sequencer: &Sequencer, lines: &[(u64, u64)]) -
     let mut texts: HashMap<u64, String> = HashMap::new();
     for &(line, id) in lines {
         let id = sequencer.miner().current(id);
-        let text = texts.entry(id).or_insert_with(|| sequencer.miner().get(id).map(|template| template.text()).unwrap_or_default());
+        let text =
+            texts.entry(id).or_insert_with(|| sequencer.miner().get(id).map(|template| template.text()).unwrap_or_default());
         show::json(out, &LineRow { line, template_id: format!("{id:016x}"), template: text })?;
     }
     Ok(())

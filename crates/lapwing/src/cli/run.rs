@@ -62,7 +62,7 @@ async fn serve(config: &Config) -> Result<Exit, Failed> {
     }
     if let Some(listener) = listener {
         announce("http", Some(listener.address()));
-        tasks.spawn(listener.serve(live, stopping));
+        tasks.spawn(listener.counting(counters).serve(live, stopping));
     } else {
         drop(live);
     }

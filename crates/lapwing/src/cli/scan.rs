@@ -84,7 +84,11 @@ pub fn run(args: &Scan, config: &Config, paint: Paint) -> Result<Exit, Failed> {
         (Some(id), output) => match report.anomalies.iter().find(|anomaly| anomaly.id == id) {
             Some(anomaly) if output == Output::Pretty => show::explain(&mut out, anomaly, paint)?,
             Some(anomaly) => show::json(&mut out, anomaly)?,
-            None => return Err(Failed::new(format!("no anomaly {id} in this scan; ids are printed by `lapwing scan` without --explain"))),
+            None => {
+                return Err(Failed::new(format!(
+                    "no anomaly {id} in this scan; ids are printed by `lapwing scan` without --explain"
+                )));
+            }
         },
         (None, Output::Pretty) => {
             show::report(&mut out, &report, &config.loaded()?, args.top.unwrap_or(10), &args.files.join(" "), paint)?;
@@ -145,7 +149,12 @@ struct Gathering {
 
 impl Gathering {
     fn new(config: &Config) -> Gathering {
-        Gathering { desk: Desk::new(config.alerts.grouping.clone()), anomalies: BTreeMap::new(), summary: Summary::default(), text: 0 }
+        Gathering {
+            desk: Desk::new(config.alerts.grouping.clone()),
+            anomalies: BTreeMap::new(),
+            summary: Summary::default(),
+            text: 0,
+        }
     }
 
     fn take(&mut self, joined: &Joined<()>) {

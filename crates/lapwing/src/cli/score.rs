@@ -59,7 +59,9 @@ fn rows(judged: &Judged) -> impl Iterator<Item = Row<'_>> {
             let score = row.detectors.entry(finding.detector).or_default();
             *score = score.max(finding.score.value());
         }
-        while let Some(verdict) = verdicts.next_if(|verdict| verdict.position == event.position && verdict.origin == event.origin.id) {
+        while let Some(verdict) =
+            verdicts.next_if(|verdict| verdict.position == event.position && verdict.origin == event.origin.id)
+        {
             row.score = row.score.max(verdict.score.value());
             row.severity = row.severity.max(verdict.severity);
         }

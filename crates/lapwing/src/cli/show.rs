@@ -142,7 +142,13 @@ fn next_steps(out: &mut impl Write, report: &Report, top: usize, files: &str, pa
 /// Everything about one anomaly, for a person.
 pub fn explain(out: &mut impl Write, anomaly: &Anomaly, paint: Paint) -> io::Result<()> {
     let severity = paint.severity(anomaly.severity, &format!("{} {}", anomaly.severity.name().to_uppercase(), anomaly.score));
-    writeln!(out, "{severity}  {}  {} {}", anomaly.class, anomaly.scope, paint.bold(&printable(anomaly.entity.as_bytes()).to_string()))?;
+    writeln!(
+        out,
+        "{severity}  {}  {} {}",
+        anomaly.class,
+        anomaly.scope,
+        paint.bold(&printable(anomaly.entity.as_bytes()).to_string())
+    )?;
     writeln!(out, "{}", printable(anomaly.reason.as_bytes()))?;
     writeln!(out)?;
     let mut row = |name: &str, value: String| writeln!(out, "{} {value}", paint.dim(&format!("{name:<9}")));

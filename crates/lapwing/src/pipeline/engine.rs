@@ -1,7 +1,7 @@
 //! The whole path on the caller's own thread: what `/detect`, `score` and tests use.
 
 use lapwing_detect::{Batch, Ensemble, Findings, Found, Shard};
-use lapwing_model::{Record, Verdict};
+use lapwing_model::{Keys, Record, Scope, Verdict};
 use lapwing_parse::{Parser, Understood};
 
 use super::Blueprint;
@@ -48,6 +48,15 @@ impl Engine {
         let found = Findings::in_order([findings]);
         let verdicts = self.ensemble.conclude(&batch, found.clone());
         Judged { batch, understood, found, verdicts }
+    }
+
+    /// Forgets what is known of one session.
+    pub fn forget(&mut self, session: &str) {
+        let mut keys = Keys::default();
+        keys.name(Scope::Session, session.as_bytes());
+        if let Some(key) = keys.get(Scope::Session) {
+            self.shard.forget(Scope::Session, key);
+        }
     }
 
     #[must_use]

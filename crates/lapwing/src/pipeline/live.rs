@@ -118,7 +118,10 @@ pub fn start(plan: Plan) -> Result<(Service, Live, Bookmarks), String> {
         keeping: plan.keeping,
     };
     let spawn = |name: &str, run: Box<dyn FnOnce() + Send>| {
-        std::thread::Builder::new().name(name.to_owned()).spawn(run).map_err(|error| format!("cannot start the {name} thread: {error}"))
+        std::thread::Builder::new()
+            .name(name.to_owned())
+            .spawn(run)
+            .map_err(|error| format!("cannot start the {name} thread: {error}"))
     };
     let journal = spawn("journal", Box::new(move || journaling.run()))?;
     let desk = spawn("desk", Box::new(move || desk::run(desking)))?;
@@ -198,7 +201,8 @@ impl Keeping {
         if !self.journal {
             return Ok(None);
         }
-        let mut journal = Journal::open(&self.directory.join("journal"), self.journal_settings()).map_err(|error| error.to_string())?;
+        let mut journal =
+            Journal::open(&self.directory.join("journal"), self.journal_settings()).map_err(|error| error.to_string())?;
         // A journal that lost its end must not reuse numbers that the snapshot has seen.
         journal.skip_to(sequence).map_err(|error| error.to_string())?;
         Ok(Some(journal))

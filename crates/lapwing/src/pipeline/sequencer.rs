@@ -31,6 +31,8 @@ struct Time {
     received: Timestamp,
     ticked: Timestamp,
     clamped: u64,
+    /// The origin that told of a time last, and that time.
+    stated: (u64, Timestamp),
 }
 
 impl Sequencer {
@@ -42,6 +44,7 @@ impl Sequencer {
             received: Timestamp::MIN,
             ticked: Timestamp::MIN,
             clamped: 0,
+            stated: (0, Timestamp::MIN),
         };
         Sequencer { miner: Miner::new(settings), time }
     }
@@ -52,6 +55,7 @@ impl Sequencer {
         for (at, event) in events.iter_mut().enumerate() {
             event.template = self.miner.resolve(event.skeleton, mined(event)).id;
             self.time.clamped += u64::from(event.clock == Clock::Clamped);
+            self.time.lend(event);
             // Whoever writes a log must not be able to push event time into the future.
             let stated = event.at.min(event.received);
             if stated > self.time.watermark {
@@ -109,6 +113,16 @@ impl Sequencer {
 }
 
 impl Time {
+    /// A line without a time of its own, in a file read long after it was written, belongs to the time of the line before it.
+    fn lend(&mut self, event: &mut Event) {
+        let (origin, stated) = self.stated;
+        if matches!(event.clock, Clock::Stated | Clock::Yearless) {
+            self.stated = (event.origin.id, event.at);
+        } else if origin == event.origin.id && event.received.since(stated) > LIVE {
+            event.at = stated;
+        }
+    }
+
     /// The tick that is due when event time reaches `now`, if any.
     fn tick(&mut self, now: Timestamp) -> Option<Timestamp> {
         if now.since(self.ticked) < TICK {

@@ -42,7 +42,8 @@ impl Tellers {
         let tellers = sinks.into_iter().map(|sink| {
             let (alerts, waiting) = bounded(WAITING);
             let stats = stats.clone();
-            let thread = std::thread::Builder::new().name(format!("alert-{}", sink.name())).spawn(move || tell(sink, &waiting, &stats));
+            let thread =
+                std::thread::Builder::new().name(format!("alert-{}", sink.name())).spawn(move || tell(sink, &waiting, &stats));
             let thread = thread.map_err(|error| format!("cannot start an alert thread: {error}"))?;
             Ok(Teller { alerts, postponed: BTreeMap::new(), thread })
         });

@@ -122,7 +122,11 @@ impl<M> std::fmt::Debug for Gathered<M> {
 ///
 /// # Errors
 /// Where `state` cannot be continued from.
-pub fn start<M: Send + 'static>(blueprint: &Blueprint, workers: usize, state: Option<&State>) -> Result<(Feeder<M>, Joiner<M>), String> {
+pub fn start<M: Send + 'static>(
+    blueprint: &Blueprint,
+    workers: usize,
+    state: Option<&State>,
+) -> Result<(Feeder<M>, Joiner<M>), String> {
     let workers = workers.clamp(1, lapwing_model::PARTITIONS);
     let (work_in, work_out) = unbounded();
     let (permits_in, permits_out) = bounded(IN_FLIGHT);

@@ -1,13 +1,13 @@
 //! `/anomalies`: what was found, what people say of it, and what they or other systems add.
 
 use axum::extract::{Path, State};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri};
 use axum::http::header::LOCATION;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use lapwing_model::{Anomaly, AnomalyId, Severity, State as Standing, Timestamp};
 use lapwing_store::{Change, Cursor, Query};
 use serde::{Deserialize, Serialize};
-use utoipa::{IntoParams, ToSchema};
+use utoipa::ToSchema;
 
 use super::App;
 use super::body::Whole;
@@ -21,7 +21,7 @@ use super::schema::AnomalySchema;
 const LONGEST_NOTE: usize = 10_000;
 
 /// Which anomalies to list; all that is said must hold.
-#[derive(Debug, IntoParams)]
+#[derive(Debug, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
 #[expect(dead_code, reason = "describes the parameters; they are read strictly by name")]
 pub(super) struct ListQuery {
@@ -97,7 +97,9 @@ impl std::str::FromStr for Moment {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let time: jiff::Timestamp = text.parse().map_err(|_| "it is no time such as 2015-05-17T10:05:03Z".to_owned())?;
-        i64::try_from(time.as_nanosecond()).map(|nanos| Moment(Timestamp::from_nanos(nanos))).map_err(|_| "it lies outside 1677 to 2262".to_owned())
+        i64::try_from(time.as_nanosecond())
+            .map(|nanos| Moment(Timestamp::from_nanos(nanos)))
+            .map_err(|_| "it lies outside 1677 to 2262".to_owned())
     }
 }
 
@@ -129,7 +131,11 @@ pub(super) async fn patch_one(State(app): State<App>, Path(id): Path<String>, bo
     let id = parse_id(&id)?;
     let AnomalyChange { state, note } = json::read(&body.bytes)?;
     if state.is_none() && note.is_none() {
-        return Err(ApiError::bad_request("nothing_to_change", "neither state nor note is said", "send {\"state\": \"expected\"} or {\"note\": \"...\"}"));
+        return Err(ApiError::bad_request(
+            "nothing_to_change",
+            "neither state nor note is said",
+            "send {\"state\": \"expected\"} or {\"note\": \"...\"}",
+        ));
     }
     if note.as_ref().is_some_and(|note| note.len() > LONGEST_NOTE) {
         return Err(ApiError::bad_request("too_long", format!("the note is longer than {LONGEST_NOTE} bytes"), "shorten it"));
@@ -161,7 +167,12 @@ pub(super) async fn post_one(State(app): State<App>, _: HeaderMap, body: Whole) 
     let id = anomaly.id;
     app.write(move |store| store.put(&[anomaly])).await?;
     let Some(kept) = app.read(move |reader| reader.get(id)).await? else {
-        return Err(ApiError::new(StatusCode::CONFLICT, "deleted", format!("anomaly {id} was deleted before"), "say something else of it if it is another one"));
+        return Err(ApiError::new(
+            StatusCode::CONFLICT,
+            "deleted",
+            format!("anomaly {id} was deleted before"),
+            "say something else of it if it is another one",
+        ));
     };
     // No listener is no error.
     let _ = app.live.notices.send(std::sync::Arc::new(kept.clone()));
@@ -173,7 +184,8 @@ pub(super) async fn post_one(State(app): State<App>, _: HeaderMap, body: Whole) 
 }
 
 fn parse_id(text: &str) -> ApiResult<AnomalyId> {
-    let no_id = |_| ApiError::not_found("this is no anomaly id", "ids have 16 hexadecimal digits; list anomalies with GET /anomalies");
+    let no_id =
+        |_| ApiError::not_found("this is no anomaly id", "ids have 16 hexadecimal digits; list anomalies with GET /anomalies");
     text.parse().map_err(no_id)
 }
 

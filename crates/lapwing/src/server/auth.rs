@@ -23,7 +23,10 @@ impl Auth {
         for Token { role, token } in tokens {
             let token = token.reveal();
             if token.is_empty() || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
-                return Err(format!("cannot use a token of role {}: it is empty or has characters that a header cannot carry; use letters and digits", role.name()));
+                return Err(format!(
+                    "cannot use a token of role {}: it is empty or has characters that a header cannot carry; use letters and digits",
+                    role.name()
+                ));
             }
             if token.len() < 16 {
                 tracing::warn!("a token of role {} is shorter than 16 characters and may be guessed", role.name());
@@ -45,7 +48,9 @@ impl Auth {
         if !self.required() {
             return Ok(Role::Admin);
         }
-        let Some(given) = bearer(headers) else { return Err(unauthorized("this address asks for a token", "Bearer realm=\"lapwing\"")) };
+        let Some(given) = bearer(headers) else {
+            return Err(unauthorized("this address asks for a token", "Bearer realm=\"lapwing\""));
+        };
         // Every token is compared to its end, whichever matches: how long it takes tells nothing but their lengths.
         let mut found = 0_u8;
         for (rank, role) in (1..).zip([Role::Viewer, Role::Analyst, Role::Admin]) {
@@ -58,7 +63,10 @@ impl Auth {
             1 => Ok(Role::Viewer),
             2 => Ok(Role::Analyst),
             3 => Ok(Role::Admin),
-            _ => Err(unauthorized("the token is not one of those that are set", "Bearer realm=\"lapwing\", error=\"invalid_token\"")),
+            _ => Err(unauthorized(
+                "the token is not one of those that are set",
+                "Bearer realm=\"lapwing\", error=\"invalid_token\"",
+            )),
         }
     }
 }
@@ -79,8 +87,13 @@ fn bearer(headers: &HeaderMap) -> Option<&[u8]> {
 }
 
 fn unauthorized(message: &str, challenge: &'static str) -> ApiError {
-    ApiError::new(StatusCode::UNAUTHORIZED, "unauthorized", message, "send the header `Authorization: Bearer TOKEN` with a token of server.tokens")
-        .with_header(WWW_AUTHENTICATE, HeaderValue::from_static(challenge))
+    ApiError::new(
+        StatusCode::UNAUTHORIZED,
+        "unauthorized",
+        message,
+        "send the header `Authorization: Bearer TOKEN` with a token of server.tokens",
+    )
+    .with_header(WWW_AUTHENTICATE, HeaderValue::from_static(challenge))
 }
 
 fn forbidden(role: Role, needed: Role) -> ApiError {
@@ -94,9 +107,10 @@ mod tests {
     use super::*;
 
     fn auth() -> Auth {
-        let tokens: Vec<Token> =
-            serde_json::from_str(r#"[{"role":"viewer","token":"v-0123456789abcdef"},{"role":"admin","token":"a-0123456789abcdef"}]"#)
-                .expect("valid");
+        let tokens: Vec<Token> = serde_json::from_str(
+            r#"[{"role":"viewer","token":"v-0123456789abcdef"},{"role":"admin","token":"a-0123456789abcdef"}]"#,
+        )
+        .expect("valid");
         Auth::new(&tokens).expect("usable")
     }
 
@@ -108,7 +122,9 @@ mod tests {
     fn a_token_gives_its_role_and_anything_else_nothing() {
         assert_eq!(auth().role(&sent("Bearer v-0123456789abcdef")).expect("known"), Role::Viewer);
         assert_eq!(auth().role(&sent("bearer  a-0123456789abcdef")).expect("known"), Role::Admin);
-        for wrong in ["Bearer v-0123456789abcde", "Bearer v-0123456789abcdefg", "Bearer ", "Basic v-0123456789abcdef", "x", "Bearer"] {
+        for wrong in
+            ["Bearer v-0123456789abcde", "Bearer v-0123456789abcdefg", "Bearer ", "Basic v-0123456789abcdef", "x", "Bearer"]
+        {
             assert!(auth().role(&sent(wrong)).is_err(), "{wrong}");
         }
         assert!(auth().role(&HeaderMap::new()).is_err());

@@ -43,7 +43,8 @@ async fn read(headers: &HeaderMap, body: Body, limit: usize, mut share: Share) -
     let (mut received, mut whole) = (0, Growing { bytes: Vec::new(), limit, share: &mut share, refused: None });
     let mut only = Bytes::new();
     while let Some(chunk) = stream.next().await {
-        let chunk = chunk.map_err(|error| ApiError::bad_request("broken_body", format!("the body broke off: {error}"), "send it again"))?;
+        let chunk = chunk
+            .map_err(|error| ApiError::bad_request("broken_body", format!("the body broke off: {error}"), "send it again"))?;
         received += chunk.len();
         if received > limit {
             return Err(too_large(limit));
@@ -64,7 +65,12 @@ async fn read(headers: &HeaderMap, body: Body, limit: usize, mut share: Share) -
 
 fn too_large(limit: usize) -> ApiError {
     let message = format!("the body is larger than {limit} bytes");
-    ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", message, "send it in several requests, or raise server.limits.body_bytes")
+    ApiError::new(
+        StatusCode::PAYLOAD_TOO_LARGE,
+        "too_large",
+        message,
+        "send it in several requests, or raise server.limits.body_bytes",
+    )
 }
 
 /// What has been unpacked so far; refuses to grow beyond the limit.
@@ -89,7 +95,13 @@ impl Growing<'_> {
     }
 
     fn why(&mut self, error: &io::Error) -> ApiError {
-        let packed = || ApiError::bad_request("invalid_encoding", format!("the body cannot be unpacked: {error}"), "check Content-Encoding and what was packed");
+        let packed = || {
+            ApiError::bad_request(
+                "invalid_encoding",
+                format!("the body cannot be unpacked: {error}"),
+                "check Content-Encoding and what was packed",
+            )
+        };
         self.refused.take().unwrap_or_else(packed)
     }
 }
@@ -113,7 +125,9 @@ impl Unpacker {
                     decoder.set_parameter(DParameter::WindowLogMax(WINDOW_LOG))?;
                     Ok(decoder)
                 });
-                prepared.map(|decoder| Unpacker::Zstd(Box::new(decoder), true)).map_err(|error| ApiError::internal(&error.to_string()))
+                prepared
+                    .map(|decoder| Unpacker::Zstd(Box::new(decoder), true))
+                    .map_err(|error| ApiError::internal(&error.to_string()))
             }
             _ => Err(unsupported()),
         }
@@ -169,8 +183,13 @@ fn unpack(decoder: &mut Decoder<'static>, complete: &mut bool, chunk: &[u8], who
 
 /// 415 for a packing that is not known (RFC 9110 15.5.16).
 fn unsupported() -> ApiError {
-    ApiError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_encoding", "the Content-Encoding is not one of gzip, zstd, identity", "pack the body with gzip or zstd, or not at all")
-        .with_header(ACCEPT_ENCODING, HeaderValue::from_static("gzip, zstd, identity"))
+    ApiError::new(
+        StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        "unsupported_encoding",
+        "the Content-Encoding is not one of gzip, zstd, identity",
+        "pack the body with gzip or zstd, or not at all",
+    )
+    .with_header(ACCEPT_ENCODING, HeaderValue::from_static("gzip, zstd, identity"))
 }
 
 #[cfg(test)]
@@ -196,7 +215,8 @@ mod tests {
 
     fn read_in(coding: &str, packed: &[u8], step: usize) -> Result<Bytes, String> {
         let headers = HeaderMap::from_iter([(CONTENT_ENCODING, HeaderValue::from_str(coding).expect("a header"))]);
-        let chunks: Vec<Result<Bytes, io::Error>> = packed.chunks(step.max(1)).map(|chunk| Ok(Bytes::copy_from_slice(chunk))).collect();
+        let chunks: Vec<Result<Bytes, io::Error>> =
+            packed.chunks(step.max(1)).map(|chunk| Ok(Bytes::copy_from_slice(chunk))).collect();
         let body = Body::from_stream(futures_util::stream::iter(chunks));
         let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
         let read = runtime.block_on(read(&headers, body, LIMIT, Memory::new(4 * LIMIT).share()));
@@ -232,7 +252,9 @@ mod tests {
 
     #[test]
     fn a_body_that_ends_early_or_is_something_else_is_refused() {
-        for (coding, mut packed) in [("gzip", gzip(b"some text that is long enough")), ("zstd", zstd(b"some text that is long enough"))] {
+        for (coding, mut packed) in
+            [("gzip", gzip(b"some text that is long enough")), ("zstd", zstd(b"some text that is long enough"))]
+        {
             packed.truncate(packed.len() - 5);
             assert!(read_in(coding, &packed, 7).expect_err("cut off").contains("invalid_encoding"), "{coding}");
             assert!(read_in(coding, b"plain text", 100).expect_err("not packed").contains("invalid_encoding"), "{coding}");
@@ -247,6 +269,10 @@ mod tests {
         let mut encoder = zstd::Encoder::new(Vec::new(), 1).expect("an encoder");
         encoder.window_log(27).expect("a window");
         encoder.write_all(b"text").expect("into memory");
-        assert!(read_in("zstd", &encoder.finish().expect("into memory"), 100).expect_err("a window of 128 MiB").contains("invalid_encoding"));
+        assert!(
+            read_in("zstd", &encoder.finish().expect("into memory"), 100)
+                .expect_err("a window of 128 MiB")
+                .contains("invalid_encoding")
+        );
     }
 }

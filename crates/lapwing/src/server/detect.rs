@@ -162,10 +162,21 @@ fn line_of(value: &RawValue) -> ApiResult<Bytes> {
     let line = match text.as_bytes().first() {
         Some(b'"') => serde_json::from_str::<String>(text).map_err(|error| json::malformed(&error))?,
         Some(b'{') => text.to_owned(),
-        _ => return Err(ApiError::bad_request("invalid_line", "a log line is neither a string nor an object", "send {\"log_line\": \"...\"}")),
+        _ => {
+            return Err(ApiError::bad_request(
+                "invalid_line",
+                "a log line is neither a string nor an object",
+                "send {\"log_line\": \"...\"}",
+            ));
+        }
     };
     if line.len() > MAX_LINE {
-        return Err(ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", format!("a log line is longer than {MAX_LINE} bytes"), "shorten it"));
+        return Err(ApiError::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "too_large",
+            format!("a log line is longer than {MAX_LINE} bytes"),
+            "shorten it",
+        ));
     }
     Ok(line.into())
 }
@@ -182,7 +193,11 @@ fn line_and_session(value: &RawValue, session_id: Option<&str>) -> ApiResult<(By
 fn session(session_id: Option<String>) -> ApiResult<Option<String>> {
     let session_id = session_id.filter(|session_id| !session_id.is_empty());
     if session_id.as_ref().is_some_and(|session_id| session_id.len() > LONGEST_SESSION) {
-        return Err(ApiError::bad_request("too_long", format!("session_id is longer than {LONGEST_SESSION} bytes"), "shorten it"));
+        return Err(ApiError::bad_request(
+            "too_long",
+            format!("session_id is longer than {LONGEST_SESSION} bytes"),
+            "shorten it",
+        ));
     }
     Ok(session_id)
 }
@@ -203,7 +218,8 @@ impl Shared {
         for (records, lines) in records.chunks(lapwing_detect::BATCH_EVENTS).zip(lines.chunks(lapwing_detect::BATCH_EVENTS)) {
             self.engine(|engine| {
                 let judged = engine.judge(records);
-                let answers = records.iter().zip(lines).map(|(record, (_, session))| answer(engine, &judged, record, session.clone()));
+                let answers =
+                    records.iter().zip(lines).map(|(record, (_, session))| answer(engine, &judged, record, session.clone()));
                 judgements.extend(answers);
             });
         }

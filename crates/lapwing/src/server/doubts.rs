@@ -96,7 +96,12 @@ mod tests {
 
     fn record(body: &[u8], reading: Reading) -> Record {
         let origin = Origin::read_as("http", reading);
-        Record { body: Bytes::copy_from_slice(body), origin, position: Position::default(), received: Timestamp::from_seconds(1_700_000_000) }
+        Record {
+            body: Bytes::copy_from_slice(body),
+            origin,
+            position: Position::default(),
+            received: Timestamp::from_seconds(1_700_000_000),
+        }
     }
 
     fn doubts(bodies: &[&[u8]], reading: &Reading) -> BTreeMap<&'static str, u64> {

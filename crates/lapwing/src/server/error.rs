@@ -47,7 +47,12 @@ pub(super) struct ApiError {
 pub(super) type ApiResult<T> = Result<T, ApiError>;
 
 impl ApiError {
-    pub(super) fn new(status: StatusCode, code: &'static str, message: impl Into<String>, help: impl Into<Cow<'static, str>>) -> ApiError {
+    pub(super) fn new(
+        status: StatusCode,
+        code: &'static str,
+        message: impl Into<String>,
+        help: impl Into<Cow<'static, str>>,
+    ) -> ApiError {
         let error = ErrorDetail { code, message: message.into(), help: help.into() };
         ApiError { status, body: Box::new(ErrorBody { error, accepted: None }), header: None }
     }
@@ -71,7 +76,12 @@ impl ApiError {
     /// Where Lapwing itself failed. The cause goes to its log, not to the client.
     pub(super) fn internal(cause: &str) -> ApiError {
         tracing::error!("a request failed: {cause}");
-        ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "lapwing failed to answer this request", "see lapwing's own log for the cause")
+        ApiError::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "internal",
+            "lapwing failed to answer this request",
+            "see lapwing's own log for the cause",
+        )
     }
 
     pub(super) fn retry_after(self, seconds: u32) -> ApiError {
@@ -87,7 +97,8 @@ impl ApiError {
     pub(super) fn accepted(mut self, count: u64) -> ApiError {
         self.body.accepted = Some(count);
         if count > 0 {
-            self.body.error.help = Cow::Borrowed("send the records after the first `accepted` ones again; sending all again repeats those");
+            self.body.error.help =
+                Cow::Borrowed("send the records after the first `accepted` ones again; sending all again repeats those");
         }
         self
     }
@@ -97,7 +108,11 @@ impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> ApiError {
         if error.is_passing() {
             tracing::warn!("{error}");
-            return ApiError::unavailable("store_busy", "the store cannot be used just now", "try again; see GET /ready if it lasts");
+            return ApiError::unavailable(
+                "store_busy",
+                "the store cannot be used just now",
+                "try again; see GET /ready if it lasts",
+            );
         }
         ApiError::internal(&error.to_string())
     }

@@ -31,7 +31,11 @@ const KEEP_ALIVE: Duration = Duration::from_secs(15);
 pub(super) async fn get_events(State(app): State<App>, uri: Uri, headers: HeaderMap) -> ApiResult<Response> {
     Parameters::read(uri.query(), &[])?;
     let Some(slot) = app.listeners.take() else {
-        return Err(ApiError::unavailable("too_many_listeners", "there are as many listeners as there may be", "close one of them, or read GET /anomalies"));
+        return Err(ApiError::unavailable(
+            "too_many_listeners",
+            "there are as many listeners as there may be",
+            "close one of them, or read GET /anomalies",
+        ));
     };
     let last = headers.get("last-event-id").map(|last| last.to_str().unwrap_or_default());
     let listener = Listener::new(app, slot, last);

@@ -37,7 +37,10 @@ impl Guard {
         if method.is_safe() || !self.is_foreign(host, headers) {
             return Ok(());
         }
-        Err(refusal("a page of another site may not change anything here", "allow its origin with server.cors_origins, or set server.tokens"))
+        Err(refusal(
+            "a page of another site may not change anything here",
+            "allow its origin with server.cors_origins, or set server.tokens",
+        ))
     }
 
     fn is_own(&self, host: &str) -> bool {
@@ -80,7 +83,9 @@ mod tests {
 
     fn admits(method: &Method, headers: &[(&'static str, &str)]) -> bool {
         let guard = Guard::new(true, "box.lan:8080", &["https://grafana.example".to_owned()]);
-        let header = |(name, value): &(&'static str, &str)| (HeaderName::from_static(name), HeaderValue::from_str(value).expect("a header"));
+        let header = |(name, value): &(&'static str, &str)| {
+            (HeaderName::from_static(name), HeaderValue::from_str(value).expect("a header"))
+        };
         guard.admit(method, &headers.iter().map(header).collect()).is_ok()
     }
 

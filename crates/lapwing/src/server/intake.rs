@@ -8,11 +8,11 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use lapwing_model::{Origin, Position, Reading, Record};
-use lapwing_source::{Accepted, Block, NotTaken};
+use lapwing_source::{Accepted, Block, Intake, NotTaken};
 use serde::Serialize;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
-use utoipa::{IntoParams, ToSchema};
+use utoipa::ToSchema;
 
 use super::App;
 use super::body::Whole;
@@ -32,7 +32,7 @@ const UNANSWERED: usize = 16;
 const SOURCES: usize = 100;
 
 /// How the records of a request are to be read; what is not said is found out from each record.
-#[derive(Debug, IntoParams)]
+#[derive(Debug, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
 #[expect(dead_code, reason = "describes the parameters; they are read strictly by name")]
 pub(super) struct LogsQuery {
@@ -146,7 +146,15 @@ struct Sending<'a> {
 impl<'a> Sending<'a> {
     fn new(app: &'a App, origin: Arc<Origin>) -> Sending<'a> {
         let doubts = Doubts::new(&app.parsers);
-        Sending { app, origin, doubts, unanswered: VecDeque::new(), accepted: 0, first: true, deadline: Instant::now() + PATIENCE }
+        Sending {
+            app,
+            origin,
+            doubts,
+            unanswered: VecDeque::new(),
+            accepted: 0,
+            first: true,
+            deadline: Instant::now() + PATIENCE,
+        }
     }
 
     async fn put(&mut self, pieces: Vec<axum::body::Bytes>) -> ApiResult<()> {
@@ -160,25 +168,17 @@ impl<'a> Sending<'a> {
         }
         let (accepted, answer) = oneshot::channel();
         let block = Block { records, accepted: Some(accepted), bookmark: None };
-        let room = if std::mem::take(&mut self.first) { self.app.live.intake.try_put(block) } else { self.wait_to_put(block).await };
+        let room = if std::mem::take(&mut self.first) {
+            self.app.live.intake.try_put(block)
+        } else {
+            wait_to_put(&self.app.live.intake, block, self.deadline).await
+        };
         match room {
             Ok(()) => self.unanswered.push_back((count, answer)),
             Err(NotTaken::Full(_)) => return Err(self.give_up(full()).await),
             Err(NotTaken::Closed) => return Err(self.give_up(stopping()).await),
         }
         Ok(())
-    }
-
-    async fn wait_to_put(&self, block: Block) -> Result<(), NotTaken> {
-        match self.app.live.intake.try_put(block) {
-            Err(NotTaken::Full(block)) => {
-                let waited = tokio::time::timeout_at(self.deadline, self.app.live.intake.put(block)).await;
-                // The block that did not get in is not needed any more: its records are refused.
-                let none = Block { records: Vec::new(), accepted: None, bookmark: None };
-                waited.map_err(|_| NotTaken::Full(none))?.map_err(|_| NotTaken::Closed)
-            }
-            done => done,
-        }
     }
 
     /// Waits for the journal's word on the oldest block.
@@ -217,12 +217,32 @@ impl<'a> Sending<'a> {
     }
 }
 
+async fn wait_to_put(intake: &Intake, block: Block, deadline: Instant) -> Result<(), NotTaken> {
+    match intake.try_put(block) {
+        Err(NotTaken::Full(block)) => {
+            let waited = tokio::time::timeout_at(deadline, intake.put(block)).await;
+            // The block that did not get in is not needed any more: its records are refused.
+            let none = Block { records: Vec::new(), accepted: None, bookmark: None };
+            waited.map_err(|_| NotTaken::Full(none))?.map_err(|_| NotTaken::Closed)
+        }
+        done => done,
+    }
+}
+
 fn full() -> ApiError {
-    ApiError::too_many("intake_full", "lapwing is behind: there is no room for more records just now", "try again in a moment, with longer pauses while this lasts")
+    ApiError::too_many(
+        "intake_full",
+        "lapwing is behind: there is no room for more records just now",
+        "try again in a moment, with longer pauses while this lasts",
+    )
 }
 
 fn stopping() -> ApiError {
-    ApiError::unavailable("stopping", "lapwing is stopping or not well and takes no more records", "try again when GET /ready says so")
+    ApiError::unavailable(
+        "stopping",
+        "lapwing is stopping or not well and takes no more records",
+        "try again when GET /ready says so",
+    )
 }
 
 #[cfg(test)]

@@ -72,7 +72,11 @@ pub(super) fn malformed(error: &serde_json::Error) -> ApiError {
     let mut quoted = message.split('`').skip(1).step_by(2);
     let unknown = message.starts_with("unknown").then(|| quoted.next()).flatten();
     let hint = unknown.map(|word| did_you_mean(word, quoted)).unwrap_or_default();
-    ApiError::bad_request("invalid_json", format!("the body is not the JSON asked for: {message}{hint}"), "see /docs for the form of this request")
+    ApiError::bad_request(
+        "invalid_json",
+        format!("the body is not the JSON asked for: {message}{hint}"),
+        "see /docs for the form of this request",
+    )
 }
 
 #[cfg(test)]

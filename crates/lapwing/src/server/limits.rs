@@ -102,7 +102,11 @@ impl Share {
         }
         let more = u32::try_from(pieces).ok().and_then(|pieces| self.memory.0.clone().try_acquire_many_owned(pieces).ok());
         let Some(more) = more else {
-            return Err(ApiError::too_many("busy", "other requests use all the memory there is for bodies", "try again in a moment"));
+            return Err(ApiError::too_many(
+                "busy",
+                "other requests use all the memory there is for bodies",
+                "try again in a moment",
+            ));
         };
         self.bytes += pieces * PIECE;
         match &mut self.permit {

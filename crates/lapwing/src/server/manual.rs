@@ -62,13 +62,17 @@ impl NewAnomaly {
     /// # Errors
     /// 400 where something is empty, too long or out of range.
     pub(super) fn anomaly(self, now: Timestamp) -> ApiResult<Anomaly> {
-        for (name, text) in [("class", &self.class), ("entity", &self.entity), ("reason", &self.reason), ("detector", &self.detector)] {
+        for (name, text) in
+            [("class", &self.class), ("entity", &self.entity), ("reason", &self.reason), ("detector", &self.detector)]
+        {
             check(name, text)?;
         }
         if self.score.is_some_and(|score| !(0.0..=1.0).contains(&score)) {
             return Err(refused("score must be from 0 to 1"));
         }
-        if self.evidence.len() > MOST_EVIDENCE || self.evidence.iter().any(|line| line.text.len() > LONGEST || line.file.len() > LONGEST) {
+        if self.evidence.len() > MOST_EVIDENCE
+            || self.evidence.iter().any(|line| line.text.len() > LONGEST || line.file.len() > LONGEST)
+        {
             return Err(refused(format!("evidence may have {MOST_EVIDENCE} lines of {LONGEST} bytes")));
         }
         let time = self.time.unwrap_or(now);

@@ -96,15 +96,28 @@ impl Snapshot {
         out.counters("lapwing_events_received", "Records taken in, by source", "source", &sources)?;
         out.counters("lapwing_events_parsed", "Records understood, by format", "format", &stats.parsed)?;
         out.counters("lapwing_events_unparsed", "Records not understood, by reason", "reason", &stats.unparsed)?;
-        out.counters("lapwing_dropped", "What was lost, by reason", "reason", self.losses.iter().map(|(reason, count)| (reason, count)))?;
-        out.gauge("lapwing_processing_lag", "From the receipt of a record to its verdict", Some(&Unit::Seconds), stats.lag.as_secs_f64())?;
+        out.counters(
+            "lapwing_dropped",
+            "What was lost, by reason",
+            "reason",
+            self.losses.iter().map(|(reason, count)| (reason, count)),
+        )?;
+        out.gauge(
+            "lapwing_processing_lag",
+            "From the receipt of a record to its verdict",
+            Some(&Unit::Seconds),
+            stats.lag.as_secs_f64(),
+        )?;
         let depths = [("intake", self.intake as f64), ("pipeline", stats.in_flight as f64)];
         out.gauges("lapwing_queue_depth", "Blocks that wait or are being judged", "queue", depths)
     }
 
     fn findings(&self, out: &mut Out<'_>) -> fmt::Result {
         let stats = &self.stats;
-        let findings = stats.findings.iter().map(|((detector, severity), count)| ([("detector", *detector), ("severity", severity.name())], count));
+        let findings = stats
+            .findings
+            .iter()
+            .map(|((detector, severity), count)| ([("detector", *detector), ("severity", severity.name())], count));
         out.family("lapwing_findings", "Findings, by detector and severity of their verdict", findings)?;
         let anomalies = Severity::ALL.map(|severity| (severity.name(), stats.anomalies.get(&severity).unwrap_or(&0)));
         out.counters("lapwing_anomalies", "Anomalies opened, by severity", "severity", anomalies)?;
@@ -125,12 +138,23 @@ impl Snapshot {
     }
 
     fn service(&self, out: &mut Out<'_>) -> fmt::Result {
-        let requests = self.requests.iter().flat_map(|(route, statuses)| statuses.iter().map(move |(status, count)| (route, status, count)));
+        let requests =
+            self.requests.iter().flat_map(|(route, statuses)| statuses.iter().map(move |(status, count)| (route, status, count)));
         let requests = requests.map(|(route, status, count)| ([("route", route.clone()), ("status", status.to_string())], count));
         out.family("lapwing_http_requests", "Requests answered, by route and status", requests)?;
-        out.gauge("lapwing_ready", "Whether everything accepted before the start is judged", None, f64::from(u8::from(self.ready)))?;
+        out.gauge(
+            "lapwing_ready",
+            "Whether everything accepted before the start is judged",
+            None,
+            f64::from(u8::from(self.ready)),
+        )?;
         if let Some(at) = self.stats.snapshot_at {
-            out.gauge("lapwing_snapshot_timestamp", "When the state was saved last", Some(&Unit::Seconds), at.nanos() as f64 / 1e9)?;
+            out.gauge(
+                "lapwing_snapshot_timestamp",
+                "When the state was saved last",
+                Some(&Unit::Seconds),
+                at.nanos() as f64 / 1e9,
+            )?;
         }
         out.gauges("lapwing_build_info", "What is running", "version", [(env!("CARGO_PKG_VERSION"), 1.0)])?;
         out.gauge("process_start_time", "Start of the process since the Unix epoch", Some(&Unit::Seconds), self.started)
@@ -148,7 +172,12 @@ fn label(source: &str) -> &str {
 struct Out<'a>(DescriptorEncoder<'a>);
 
 impl Out<'_> {
-    fn family<'v, L: EncodeLabelSet>(&mut self, name: &str, help: &str, rows: impl IntoIterator<Item = (L, &'v u64)>) -> fmt::Result {
+    fn family<'v, L: EncodeLabelSet>(
+        &mut self,
+        name: &str,
+        help: &str,
+        rows: impl IntoIterator<Item = (L, &'v u64)>,
+    ) -> fmt::Result {
         let mut family = self.0.encode_descriptor(name, help, None, MetricType::Counter)?;
         for (labels, count) in rows {
             family.encode_family(&labels)?.encode_counter::<NoLabelSet, _, u64>(count, None)?;
@@ -156,7 +185,13 @@ impl Out<'_> {
         Ok(())
     }
 
-    fn counters<'v>(&mut self, name: &str, help: &str, key: &'static str, rows: impl IntoIterator<Item = (impl AsRef<str>, &'v u64)>) -> fmt::Result {
+    fn counters<'v>(
+        &mut self,
+        name: &str,
+        help: &str,
+        key: &'static str,
+        rows: impl IntoIterator<Item = (impl AsRef<str>, &'v u64)>,
+    ) -> fmt::Result {
         self.family(name, help, rows.into_iter().map(|(label, count)| ([(key, label.as_ref().to_owned())], count)))
     }
 
@@ -164,7 +199,13 @@ impl Out<'_> {
         self.0.encode_descriptor(name, help, None, MetricType::Counter)?.encode_counter::<NoLabelSet, _, u64>(&count, None)
     }
 
-    fn gauges<'l>(&mut self, name: &str, help: &str, key: &'static str, rows: impl IntoIterator<Item = (&'l str, f64)>) -> fmt::Result {
+    fn gauges<'l>(
+        &mut self,
+        name: &str,
+        help: &str,
+        key: &'static str,
+        rows: impl IntoIterator<Item = (&'l str, f64)>,
+    ) -> fmt::Result {
         let mut family = self.0.encode_descriptor(name, help, None, MetricType::Gauge)?;
         for (label, value) in rows {
             family.encode_family(&[(key, label)])?.encode_gauge(&value)?;

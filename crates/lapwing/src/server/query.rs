@@ -43,14 +43,20 @@ impl<'a> Parameters<'a> {
     /// # Errors
     /// 400 with what `T` says is wrong.
     pub(super) fn parse<T: FromStr<Err: Display>>(&self, name: &str) -> ApiResult<Option<T>> {
-        self.get(name).map(|value| value.parse().map_err(|error: T::Err| wrong(name, format!("cannot be read: {error}")))).transpose()
+        self.get(name)
+            .map(|value| value.parse().map_err(|error: T::Err| wrong(name, format!("cannot be read: {error}"))))
+            .transpose()
     }
 }
 
 fn unknown(name: &str, known: &[&str]) -> ApiError {
     let shown: String = name.chars().take(64).collect();
     let message = format!("unknown parameter '{shown}'{}", did_you_mean(&shown, known.iter().copied()));
-    let help = if known.is_empty() { "this address takes no parameters".to_owned() } else { format!("parameters are {}", known.join(", ")) };
+    let help = if known.is_empty() {
+        "this address takes no parameters".to_owned()
+    } else {
+        format!("parameters are {}", known.join(", "))
+    };
     ApiError::bad_request("unknown_parameter", message, help)
 }
 

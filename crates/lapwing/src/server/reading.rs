@@ -29,7 +29,10 @@ impl Shared {
     ///
     /// # Errors
     /// 503 where it is busy or full, 500 where it cannot be read.
-    pub(super) async fn read<T: Send + 'static>(self: &Arc<Self>, work: impl FnOnce(&Reader) -> StoreResult<T> + Send + 'static) -> ApiResult<T> {
+    pub(super) async fn read<T: Send + 'static>(
+        self: &Arc<Self>,
+        work: impl FnOnce(&Reader) -> StoreResult<T> + Send + 'static,
+    ) -> ApiResult<T> {
         let _slot = self.readers.free.acquire().await.map_err(|closed| ApiError::internal(&closed.to_string()))?;
         let shared = self.clone();
         let read = blocking(move || {
@@ -48,7 +51,10 @@ impl Shared {
     ///
     /// # Errors
     /// 503 where it is busy or full, 500 where it cannot be written.
-    pub(super) async fn write<T: Send + 'static>(self: &Arc<Self>, work: impl FnOnce(&mut Store) -> StoreResult<T> + Send + 'static) -> ApiResult<T> {
+    pub(super) async fn write<T: Send + 'static>(
+        self: &Arc<Self>,
+        work: impl FnOnce(&mut Store) -> StoreResult<T> + Send + 'static,
+    ) -> ApiResult<T> {
         let store = self.live.store.clone();
         blocking(move || work(&mut store.lock().unwrap_or_else(PoisonError::into_inner))).await
     }

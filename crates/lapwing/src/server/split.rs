@@ -121,7 +121,9 @@ fn declared(headers: &HeaderMap) -> Declared {
     let kind = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     match kind.as_str() {
         "application/json" => Declared::Json,
-        "text/plain" | "application/x-ndjson" | "application/ndjson" | "application/jsonl" | "application/x-jsonlines" => Declared::Lines,
+        "text/plain" | "application/x-ndjson" | "application/ndjson" | "application/jsonl" | "application/x-jsonlines" => {
+            Declared::Lines
+        }
         kind if kind.ends_with("+json") => Declared::Json,
         _ => Declared::Nothing,
     }
@@ -134,7 +136,9 @@ fn shape(declared: Declared, body: &[u8]) -> ApiResult<Option<Vec<Range<usize>>>
         _ if declared == Declared::Lines => Ok(None),
         [] => Ok(None),
         // A line of Apache's error log begins with a bracket too.
-        [b'[', rest @ ..] if declared == Declared::Json || matches!(rest.trim_ascii_start(), [b'{' | b'"' | b']', ..]) => elements(body).map(Some),
+        [b'[', rest @ ..] if declared == Declared::Json || matches!(rest.trim_ascii_start(), [b'{' | b'"' | b']', ..]) => {
+            elements(body).map(Some)
+        }
         [b'{', ..] => documents(declared, body),
         _ if declared == Declared::Json => Err(ApiError::bad_request(
             "invalid_json",
@@ -152,7 +156,9 @@ fn documents(declared: Declared, body: &[u8]) -> ApiResult<Option<Vec<Range<usiz
     let spans = |end: usize| memchr::memchr(b'\n', &body[start..end.max(start)]).is_some();
     match stream.next() {
         Some(Ok(_)) if !spans(stream.byte_offset()) => return Ok(None),
-        Some(Err(error)) if declared == Declared::Json && (error.line() > 1 || !spans(body.trim_ascii_end().len())) => return Err(malformed(&error)),
+        Some(Err(error)) if declared == Declared::Json && (error.line() > 1 || !spans(body.trim_ascii_end().len())) => {
+            return Err(malformed(&error));
+        }
         Some(Ok(_)) => {}
         _ => return Ok(None),
     }
@@ -279,7 +285,8 @@ mod tests {
         assert!(!body.as_ptr_range().contains(&block[0].as_ptr()));
         let long = "y".repeat(2 * MAX_LINE);
         let mut splitter = Splitter::new(&HeaderMap::new(), Bytes::from(format!("{long}\n{long}\nz"))).expect("lines");
-        let lengths: Vec<Vec<usize>> = std::iter::from_fn(|| splitter.next_block()).map(|block| block.iter().map(Bytes::len).collect()).collect();
+        let lengths: Vec<Vec<usize>> =
+            std::iter::from_fn(|| splitter.next_block()).map(|block| block.iter().map(Bytes::len).collect()).collect();
         assert_eq!(lengths, [vec![MAX_LINE], vec![MAX_LINE], vec![1]]);
         assert_eq!(splitter.too_long(), 2);
     }

@@ -1,0 +1,396 @@
+//! `lapwing generate`: labelled traffic, to try things out and to measure with.
+
+mod targets;
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use clap::Args;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use lapwing_generate::{Kind, Line, Settings, classes, generate};
+use lapwing_model::Timestamp;
+use serde::Serialize;
+
+use super::client::Access;
+use super::show::{self, thousands};
+use super::stop::Stop;
+use super::{Exit, Failed};
+use targets::Target;
+
+/// Write log lines with named anomalies, of which it is known which lines they are.
+#[derive(Debug, Args)]
+pub struct Generate {
+    /// Which sort of log
+    #[arg(long, default_value = "web", value_parser = PossibleValuesParser::new(Kind::ALL.map(Kind::name)).try_map(|name| Kind::named(&name).ok_or("unknown")))]
+    kind: Kind,
+    /// How to send the lines
+    #[arg(long, value_enum, default_value_t)]
+    mode: Mode,
+    /// The file (overwritten), the URL [http://127.0.0.1:8080/logs], or host:port [127.0.0.1:9090]
+    #[arg(long, value_name = "WHERE")]
+    to: Option<String>,
+    /// Lines per second, 0 for as fast as possible [0; 100 for http and tcp]
+    #[arg(long, value_name = "N", value_parser = rate)]
+    rate: Option<f64>,
+    /// How many lines
+    #[arg(long, value_name = "N", default_value_t = 1000)]
+    count: u64,
+    /// Normal behaviour only
+    #[arg(long, conflicts_with = "anomaly_share")]
+    no_anomalies: bool,
+    /// The share of lines that belong to anomalies, 0 to 0.9 [0.02]
+    #[arg(long, value_name = "SHARE", value_parser = share)]
+    anomaly_share: Option<f64>,
+    /// Everything random follows from it
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    seed: u64,
+    /// Time of the first line, such as 2026-01-05T08:00:00Z [that one; for http and tcp, times follow the clock]
+    #[arg(long, value_name = "TIME", value_parser = start)]
+    start: Option<Timestamp>,
+    /// Lines as JSON objects (app)
+    #[arg(long)]
+    json: bool,
+    /// Lines with the time that the request took (web)
+    #[arg(long)]
+    timed: bool,
+    /// Write the settings and then which lines are anomalous, as JSON rows
+    #[arg(long, value_name = "FILE")]
+    labels: Option<PathBuf>,
+    /// Print the anomalies that there are, and end
+    #[arg(long)]
+    list: bool,
+    #[command(flatten)]
+    access: Access,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+enum Mode {
+    #[default]
+    Stdout,
+    File,
+    Http,
+    Tcp,
+}
+
+impl Mode {
+    /// Whether somebody listens at the other end, now.
+    fn live(self) -> bool {
+        matches!(self, Mode::Http | Mode::Tcp)
+    }
+}
+
+fn rate(text: &str) -> Result<f64, &'static str> {
+    text.parse().ok().filter(|rate| (0.0..=1e7).contains(rate)).ok_or("it must be a number from 0 to 10000000")
+}
+
+fn share(text: &str) -> Result<f64, &'static str> {
+    text.parse().ok().filter(|share| (0.0..=0.9).contains(share)).ok_or("it must be a number from 0 to 0.9")
+}
+
+fn start(text: &str) -> Result<Timestamp, &'static str> {
+    let time: jiff::Timestamp = text.parse().map_err(|_| "it must be a time as in RFC 3339, such as 2026-01-05T08:00:00Z")?;
+    let nanos = i64::try_from(time.as_nanosecond()).ok().filter(|nanos| (0..=1 << 62).contains(nanos));
+    nanos.map(Timestamp::from_nanos).ok_or("it must be between 1970 and 2116")
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// Where options contradict each other, and where lines cannot be written or sent.
+pub fn run(args: &Generate) -> Result<Exit, Failed> {
+    if args.list {
+        return list(&mut std::io::stdout().lock());
+    }
+    args.check()?;
+    let stop = Stop::on_signals()?;
+    let mut target = args.target(&stop)?;
+    let settings = args.settings(crate::pipeline::clock());
+    let mut labels = Labels::create(args.labels.as_deref(), &settings)?;
+    let mut sent = Sent::default();
+    let began = Instant::now();
+    let sending = send(settings, Pace::new(args.rate() > 0.0), target.as_mut(), &mut labels, &mut sent, &stop);
+    // What went well until something failed is told and kept all the same.
+    let labelled = labels.finish();
+    sent.tell(target.as_ref(), began.elapsed());
+    sending.and(labelled).map(|()| Exit::Clean)
+}
+
+fn list(out: &mut impl Write) -> Result<Exit, Failed> {
+    for class in classes() {
+        writeln!(out, "{:<5} {:<23} {}", class.kind.name(), class.name, class.summary)?;
+    }
+    Ok(Exit::Clean)
+}
+
+impl Generate {
+    fn check(&self) -> Result<(), Failed> {
+        let wrong = [
+            (self.json && self.kind != Kind::App, "--json is for --kind app"),
+            (self.timed && self.kind != Kind::Web, "--timed is for --kind web"),
+            (self.mode == Mode::File && self.to.is_none(), "--mode file needs to know the file: add --to FILE"),
+            (self.mode == Mode::Stdout && self.to.is_some(), "--to needs to know how: add --mode file, http or tcp"),
+        ];
+        wrong.into_iter().find(|(wrong, _)| *wrong).map_or(Ok(()), |(_, why)| Err(Failed::new(why)))
+    }
+
+    fn rate(&self) -> f64 {
+        self.rate.unwrap_or(if self.mode.live() { 100.0 } else { 0.0 })
+    }
+
+    fn target<'a>(&self, stop: &'a Stop) -> Result<Box<dyn Target + 'a>, Failed> {
+        let to = |otherwise: &'static str| self.to.as_deref().unwrap_or(otherwise);
+        Ok(match self.mode {
+            Mode::Stdout => Box::new(targets::stdout()),
+            Mode::File => Box::new(targets::file(Path::new(to("")))?),
+            Mode::Http => Box::new(targets::Http::new(&self.access, to("http://127.0.0.1:8080/logs"), self.json, stop)?),
+            Mode::Tcp => Box::new(targets::Tcp::connect(to("127.0.0.1:9090"))?),
+        })
+    }
+
+    /// Live, times follow the clock: normal lines come at the rate that leaves room for the anomalous ones, the log never
+    /// stops for minutes, and what is sent as fast as possible ends about now.
+    fn settings(&self, now: Timestamp) -> Settings {
+        let defaults = Settings::default();
+        let anomaly_share = if self.no_anomalies { 0.0 } else { self.anomaly_share.unwrap_or(defaults.anomaly_share) };
+        let paced = self.rate() > 0.0;
+        let rate = if paced { self.rate() * (1.0 - anomaly_share) } else { defaults.rate_per_second };
+        let live = self.mode.live() && self.start.is_none();
+        let past = Duration::try_from_secs_f64(if paced { 0.0 } else { self.count as f64 / rate }).unwrap_or(Duration::MAX);
+        Settings {
+            kind: self.kind,
+            seed: self.seed,
+            count: self.count,
+            rate_per_second: rate,
+            start: if live { (now - past).nanos().max(0) } else { self.start.map_or(defaults.start, Timestamp::nanos) },
+            anomaly_share,
+            json: self.json,
+            timed: self.timed,
+            steady: paced || live,
+            silences: !live,
+        }
+    }
+}
+
+fn send(
+    settings: Settings,
+    mut pace: Pace,
+    target: &mut dyn Target,
+    labels: &mut Labels,
+    sent: &mut Sent,
+    stop: &Stop,
+) -> Result<(), Failed> {
+    pace.begin(settings.start);
+    for line in generate(settings) {
+        let pause = pace.until(&line);
+        let told = if pause < Pace::SHORTEST {
+            stop.told()
+        } else {
+            target.pause(pause)?;
+            labels.flush()?;
+            stop.wait(pause)
+        };
+        if told {
+            break;
+        }
+        target.put(&line.text)?;
+        sent.count(&line);
+        labels.put(sent.lines, &line)?;
+    }
+    target.finish()
+}
+
+/// Sends each line when its time has come, so that bursts are bursts.
+#[derive(Debug)]
+struct Pace {
+    paced: bool,
+    began: Instant,
+    /// The time of events when it began.
+    origin: i64,
+    last: i64,
+}
+
+impl Pace {
+    /// Pauses shorter than this are not worth one.
+    const SHORTEST: Duration = Duration::from_millis(1);
+
+    fn new(paced: bool) -> Pace {
+        Pace { paced, began: Instant::now(), origin: 0, last: 0 }
+    }
+
+    fn begin(&mut self, at: i64) {
+        *self = Pace { paced: self.paced, began: Instant::now(), origin: at, last: at };
+    }
+
+    /// How long to wait before a line. The minutes of a silence are in the times of events only.
+    fn until(&mut self, line: &Line) -> Duration {
+        if !self.paced {
+            return Duration::ZERO;
+        }
+        if line.label.is_some_and(|label| label.class == "silence") {
+            self.origin += line.at_nanos - self.last;
+        }
+        self.last = line.at_nanos;
+        let due = Timestamp::from_nanos(line.at_nanos).since(Timestamp::from_nanos(self.origin));
+        due.saturating_sub(self.began.elapsed())
+    }
+}
+
+/// Which lines are anomalous: first a row with the settings, then one for each of them.
+#[derive(Debug)]
+struct Labels(Option<(BufWriter<File>, PathBuf)>);
+
+#[derive(Debug, Serialize)]
+struct Head<'a> {
+    settings: Row<'a>,
+}
+
+#[derive(Debug, Serialize)]
+struct Row<'a> {
+    kind: &'a str,
+    seed: u64,
+    count: u64,
+    rate_per_second: f64,
+    start: Timestamp,
+    anomaly_share: f64,
+    json: bool,
+    timed: bool,
+}
+
+#[derive(Debug, Serialize)]
+struct Label {
+    /// Counts from 1.
+    line: u64,
+    class: &'static str,
+    incident: u32,
+}
+
+impl Labels {
+    fn create(path: Option<&Path>, settings: &Settings) -> Result<Labels, Failed> {
+        let Some(path) = path else { return Ok(Labels(None)) };
+        let file = File::create(path).map_err(|error| targets::unwritable(path, &error))?;
+        let mut labels = Labels(Some((BufWriter::new(file), path.to_owned())));
+        let settings = Row {
+            kind: settings.kind.name(),
+            seed: settings.seed,
+            count: settings.count,
+            rate_per_second: settings.rate_per_second,
+            start: Timestamp::from_nanos(settings.start),
+            anomaly_share: settings.anomaly_share,
+            json: settings.json,
+            timed: settings.timed,
+        };
+        labels.write(|out| show::json(out, &Head { settings }))?;
+        Ok(labels)
+    }
+
+    fn put(&mut self, number: u64, line: &Line) -> Result<(), Failed> {
+        let Some(label) = line.label else { return Ok(()) };
+        let row = Label { line: number, class: label.class, incident: label.incident };
+        self.write(|out| show::json(out, &row))
+    }
+
+    fn flush(&mut self) -> Result<(), Failed> {
+        self.write(BufWriter::flush)
+    }
+
+    fn finish(mut self) -> Result<(), Failed> {
+        self.flush()
+    }
+
+    fn write(&mut self, write: impl FnOnce(&mut BufWriter<File>) -> std::io::Result<()>) -> Result<(), Failed> {
+        let Some((out, path)) = &mut self.0 else { return Ok(()) };
+        write(out).map_err(|error| targets::unwritable(path, &error))
+    }
+}
+
+/// What was sent.
+#[derive(Debug, Default)]
+struct Sent {
+    lines: u64,
+    classes: BTreeMap<&'static str, u64>,
+}
+
+impl Sent {
+    fn count(&mut self, line: &Line) {
+        self.lines += 1;
+        if let Some(label) = line.label {
+            *self.classes.entry(label.class).or_default() += 1;
+        }
+    }
+
+    /// The closing statistic. Standard output holds the lines themselves.
+    fn tell(&self, target: &dyn Target, took: Duration) {
+        let anomalous: u64 = self.classes.values().sum();
+        let classes: Vec<_> = self.classes.iter().map(|(class, lines)| format!("{class} {}", thousands(*lines))).collect();
+        let classes = if classes.is_empty() { String::new() } else { format!(" ({})", classes.join(", ")) };
+        let rate = thousands((self.lines as f64 / took.as_secs_f64().max(1e-6)) as u64);
+        let told = target.tell(self.lines);
+        eprintln!(
+            "{} lines{told} in {} ({rate} a second), {} of them anomalous{classes}",
+            thousands(self.lines),
+            show::span(took),
+            thousands(anomalous)
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    #[derive(Debug, Parser)]
+    struct Command {
+        #[command(flatten)]
+        generate: Generate,
+    }
+
+    fn settings(options: &str) -> Settings {
+        let words = std::iter::once("lapwing").chain(options.split_whitespace());
+        Command::parse_from(words).generate.settings(Timestamp::from_seconds(2_000_000_000))
+    }
+
+    #[test]
+    fn a_file_does_not_depend_on_the_clock_and_a_service_gets_the_time_of_now() {
+        assert_eq!(settings("").start, Settings::default().start);
+        assert_eq!(settings("--mode http").start, 2_000_000_000 * 1_000_000_000);
+        assert_eq!(settings("--mode tcp --start 2026-01-05T09:00:00+01:00").start, Settings::default().start);
+    }
+
+    #[test]
+    fn what_is_sent_at_once_ends_now() {
+        let settings = settings("--mode http --rate 0 --count 20000 --no-anomalies");
+        let last = generate(settings).last().expect("lines").at_nanos;
+        assert!((last - 2_000_000_000 * 1_000_000_000).abs() < 60 * 1_000_000_000, "{last}");
+    }
+
+    #[test]
+    fn lines_in_all_come_at_the_rate_even_with_many_anomalies() {
+        let settings = settings("--mode http --rate 50 --count 20000 --anomaly-share 0.5");
+        let start = settings.start;
+        let seconds = (generate(settings).last().expect("lines").at_nanos - start) as f64 / 1e9;
+        assert!((seconds / 400.0 - 1.0).abs() < 0.15, "{seconds} s instead of 400");
+    }
+
+    #[test]
+    fn a_silence_is_not_waited_for() {
+        let mut pace = Pace::new(true);
+        pace.begin(0);
+        let silence = lapwing_generate::Label { class: "silence", incident: 1 };
+        let mut until = |seconds: i64, label| pace.until(&Line { text: String::new(), at_nanos: seconds * 1_000_000_000, label });
+        assert!(until(10, None) > Duration::from_secs(9));
+        assert!(until(1_000, Some(silence)) <= Duration::from_secs(10));
+        assert!(until(1_005, None) > Duration::from_secs(14));
+    }
+
+    #[test]
+    fn numbers_out_of_range_are_refused() {
+        for wrong in ["-1", "NaN", "inf", "1e9", "fast"] {
+            assert!(rate(wrong).is_err() && share(wrong).is_err(), "{wrong}");
+        }
+        assert!(start("2200-01-01T00:00:00Z").is_err() && start("yesterday").is_err());
+    }
+}

@@ -1,0 +1,80 @@
+"""Programs of others that do something comparable, each with what it does; those that are not installed are left out."""
+
+import shutil
+import subprocess
+import sys
+
+from .process import BENCH, ROOT
+
+PEER = ROOT / "tools/measure/peer.py"
+# One expression a line and a counter per status, as in mtail's own example for Apache.
+MTAIL = r"""counter requests by status
+/^(?P<client>\S+) \S+ (?P<user>\S+) \[(?P<time>[^\]]+)\] "(?P<method>\S+) (?P<path>\S+) (?P<protocol>\S+)" (?P<status>\d{3}) (?P<bytes>\d+|-) "(?P<referrer>[^"]*)" "(?P<agent>[^"]*)"/ {
+  requests[$status]++
+}
+"""
+
+
+def of_access_log(path):
+    """Name -> command that reads the access log `path`."""
+    program = BENCH / "combined.mtail"
+    program.write_text(MTAIL)
+    report = BENCH / "goaccess.json"
+    return installed(
+        {
+            "Python, one regex a line": [sys.executable, PEER, "regex", path],
+            "awk '{n[$9]++}' (split, no parsing)": ["awk", "{n[$9]++} END {for (s in n) print s, n[s]}", path],
+            "GoAccess (parses, top lists)": [
+                "goaccess",
+                path,
+                "--log-format=COMBINED",
+                "--no-progress",
+                "--no-global-config",
+                "-o",
+                report,
+            ],
+            "mtail (one regex a line)": [
+                "mtail",
+                "--one_shot",
+                "--one_shot_format=prometheus",
+                f"--progs={program}",
+                f"--logs={path}",
+            ],
+        }
+    )
+
+
+def of_ndjson(path):
+    """Name -> command that reads the JSON lines of `path`."""
+    wanted = '[."@timestamp", .source.ip, .url.original, .http.response.status_code, .user_agent.original]'
+    return installed(
+        {
+            "Python json, five fields": [sys.executable, PEER, "json", path],
+            "jq, five fields": ["jq", "-c", wanted, path],
+        }
+    )
+
+
+def installed(commands):
+    found = {name: command for name, command in commands.items() if shutil.which(str(command[0]))}
+    for command in commands.values():
+        if command not in found.values():
+            print(f"peer left out: {command[0]} is not installed (it is in Debian's packages)", file=sys.stderr)
+    return found
+
+
+def drain3(folder):
+    """The command that runs Drain3 over `folder`, or None where it can not be installed."""
+    python = BENCH / "venv/bin/python"
+    ready = [str(python), "-c", "import drain3"]
+    if not python.exists() or subprocess.run(ready, capture_output=True).returncode != 0:
+        BENCH.mkdir(parents=True, exist_ok=True)
+        for step in (
+            [sys.executable, "-m", "venv", python.parents[1]],
+            [python, "-m", "pip", "install", "--quiet", "drain3==0.9.11"],
+        ):
+            done = subprocess.run([str(word) for word in step], capture_output=True, text=True)
+            if done.returncode != 0:
+                print(f"peer left out: Drain3 can not be installed: {done.stderr.strip().splitlines()[-1:]}", file=sys.stderr)
+                return None
+    return [python, PEER, "drain3", folder]
