@@ -25,7 +25,7 @@ test: lint
 lint: setup
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
-	cargo deny --offline check licenses bans sources
+	cargo deny check licenses bans sources
 
 # Figures of ours and of a peer in the same run, with ratios.
 bench: build

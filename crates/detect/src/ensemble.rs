@@ -83,8 +83,9 @@ impl Ensemble {
         }
         let score = Score::new(1.0 - ordinary);
         let severity = findings.iter().map(|finding| finding.severity).fold(Severity::of(score), Severity::max);
-        let since = findings.iter().filter_map(|finding| finding.since).fold(place.at, Timestamp::min);
-        let count = findings.iter().map(|finding| finding.count).max().unwrap_or(1);
+        let strongest = findings.first();
+        let since = strongest.and_then(|finding| finding.since).map_or(place.at, |since| since.min(place.at));
+        let count = strongest.map_or(1, |finding| finding.count);
         Verdict {
             at: place.at,
             since,

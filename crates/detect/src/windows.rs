@@ -227,6 +227,7 @@ impl Watched {
         if run.last == 0 || now.saturating_sub(run.last) > PAUSE {
             run.began = now;
         }
+        run.began = run.began.min(now);
         run.last = run.last.max(now);
         let counts = self.counts.counts(now);
         let hour = counts[2];

@@ -171,7 +171,7 @@ impl Judgement {
     /// One line of output, within `width` columns.
     fn row(&self, line: &[u8], width: usize, paint: Paint) -> String {
         let (word, severity) = if self.anomalous { ("ANOMALY", self.severity) } else { ("NORMAL ", Severity::Info) };
-        let head = format!("{word}  {:>3}", self.score);
+        let head = format!("{word}  {:>3}", self.score.to_string());
         let (class, detectors) = if self.anomalous { self.why() } else { Default::default() };
         let used = head.chars().count() + class.chars().count() + detectors.chars().count() + 2;
         let line = printable(line).within(width).to_string();

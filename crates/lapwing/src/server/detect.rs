@@ -61,7 +61,7 @@ pub(super) struct Judgement {
     #[schema(value_type = String, example = "high")]
     severity: Severity,
     /// What kind of thing the strongest finding tells of.
-    #[schema(example = "critical-level")]
+    #[schema(example = "fatal-error")]
     class: Option<String>,
     /// Why, in one sentence.
     reason: Option<String>,

@@ -72,18 +72,21 @@ fn is_suspicious(record: &Record) -> bool {
         || matches!(line.trim_ascii_start().first(), Some(b'{' | b'<'))
         || line.len() >= MAX_LINE
         || memchr::memchr(0, line).is_some()
-        || is_half_an_access_log(line)
+        || is_odd_access_log(line)
         || std::str::from_utf8(line).is_err()
 }
 
-/// A line of an access log that is whole has its quotes in pairs, and the status behind one of them.
-fn is_half_an_access_log(line: &[u8]) -> bool {
-    let (mut quotes, mut status) = (0, false);
+/// A line of an access log that is whole has its quotes in pairs, with spaces around them, and the status behind one.
+fn is_odd_access_log(line: &[u8]) -> bool {
+    let (mut quotes, mut status, mut spaced) = (0, false, true);
     for at in memchr::memchr_iter(b'"', line) {
+        let opens = quotes % 2 == 0;
+        let beside = if opens { at.checked_sub(1).and_then(|before| line.get(before)) } else { line.get(at + 1) };
+        spaced &= matches!(beside, None | Some(b' '));
+        status |= !opens && matches!(line.get(at + 2..at + 5), Some(digits) if digits.iter().all(u8::is_ascii_digit));
         quotes += 1;
-        status |= matches!(line.get(at + 1..at + 5), Some([b' ', rest @ ..]) if rest.iter().all(u8::is_ascii_digit));
     }
-    quotes > 0 && (quotes % 2 == 1 || !status)
+    quotes > 0 && (quotes % 2 == 1 || !spaced || !status)
 }
 
 #[cfg(test)]

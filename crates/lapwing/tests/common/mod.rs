@@ -89,8 +89,9 @@ impl Service {
             self.connection = Some(connection);
         }
         let connection = self.connection.as_mut().expect("just made");
+        let kind = if body.starts_with(b"{") { "application/json" } else { "text/plain" };
         let head = format!(
-            "{method} {path} HTTP/1.1\r\nhost: {}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
+            "{method} {path} HTTP/1.1\r\nhost: {}\r\ncontent-type: {kind}\r\ncontent-length: {}\r\n\r\n",
             self.http,
             body.len()
         );

@@ -8,7 +8,7 @@ async fn a_line_is_judged_at_once_with_reasons() {
     let judged = running.send("POST", "/detect", json!({"log_line": CRITICAL, "session_id": "s-1"})).await.json();
     assert_eq!(
         (&judged["is_anomaly"], &judged["severity"], &judged["class"]),
-        (&json!(true), &json!("high"), &json!("critical-level"))
+        (&json!(true), &json!("high"), &json!("fatal-error"))
     );
     assert!(judged["score"].as_f64().is_some_and(|score| (0.0..=1.0).contains(&score)));
     assert!(judged["detectors"]["rules"].is_number() && judged["reason"].is_string() && judged["template"].is_string());
@@ -74,12 +74,15 @@ async fn what_is_asked_about_is_remembered_until_it_is_reset() {
     let running = start().await;
     let template = |judged: Value| judged["template"].as_str().expect("a template").to_owned();
     let ask = |line: &'static str| running.send("POST", "/detect", json!({"log_line": line}));
-    ask("worker alpha started").await;
-    let learned = template(ask("worker bravo started").await.json());
+    ask("connection from alpha was closed by the remote host after a timeout").await;
+    let learned = template(ask("connection from bravo was closed by the remote host after a timeout").await.json());
     assert_eq!(running.post("/reset/s-1", "").await.json(), json!({"reset": "s-1"}));
-    assert_eq!(template(ask("worker bravo started").await.json()), learned);
+    assert_eq!(template(ask("connection from bravo was closed by the remote host after a timeout").await.json()), learned);
     assert_eq!(running.post("/reset/all", "").await.json(), json!({"reset": "all"}));
-    assert_eq!(template(ask("worker bravo started").await.json()), "worker bravo started");
-    assert_ne!(learned, "worker bravo started");
+    assert_eq!(
+        template(ask("connection from bravo was closed by the remote host after a timeout").await.json()),
+        "connection from bravo was closed by the remote host after a timeout"
+    );
+    assert_ne!(learned, "connection from bravo was closed by the remote host after a timeout");
     running.finish().await;
 }

@@ -70,7 +70,7 @@ async fn listeners_are_told_anomalies_and_rates() {
     let mut listener = Listener::new(&running, None).await;
     running.post("/logs", CRITICAL).await;
     let event = listener.next_but_rates().await;
-    assert_eq!((event.kind.as_str(), &event.data["class"]), ("anomaly", &json!("critical-level")));
+    assert_eq!((event.kind.as_str(), &event.data["class"]), ("anomaly", &json!("fatal-error")));
     assert!(event.id.parse::<u64>().is_ok());
     let rates = loop {
         let event = listener.next().await.expect("not ended");

@@ -91,7 +91,7 @@ async fn a_line_that_was_sent_becomes_an_anomaly() {
     let running = start().await;
     let sent = running.post("/logs?source=shop", CRITICAL).await;
     assert_eq!((sent.status, sent.json()["accepted"].as_u64()), (202, Some(1)));
-    let found = running.until("/anomalies?class=critical-level&detector=rules", |answer| answer.json()["items"][0].is_object());
+    let found = running.until("/anomalies?class=fatal-error&detector=rules", |answer| answer.json()["items"][0].is_object());
     let found = found.await.json();
     assert_eq!(found["items"][0]["evidence"][0]["text"], CRITICAL);
     assert_eq!(found["items"][0]["evidence"][0]["file"], "http/shop");
