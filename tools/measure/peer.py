@@ -1,15 +1,19 @@
 #!/usr/bin/env python3
-"""Yardsticks in Python, each a process of its own: peer.py regex|json FILE, peer.py drain3 FOLDER.
+"""Yardsticks in Python, each a process of its own: peer.py regex|json FILE, drain3 FOLDER, http PORT.
 
 `regex` does to each line what a shipper does that is told the combined format as a regular expression; `json` reads each
-line and takes five fields out of it; `drain3` is the template miner that most studies compare with (python -m pip install drain3).
+line and takes five fields out of it; `drain3` is the template miner that most studies compare with (python -m pip install drain3);
+`http` takes batches of lines as a service would, with the server of Python's library, and only counts them.
 """
 
 import collections
 import csv
+import http.server as http_server
 import json
+import os
 import pathlib
 import re
+import signal
 import sys
 import time
 
@@ -54,5 +58,23 @@ def drain3(folder):
     json.dump({"rate": lines / seconds, "groups": groups}, sys.stdout)
 
 
+def http(port):
+    class Counting(http_server.BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+        lines = 0
+
+        def do_POST(self):
+            Counting.lines += self.rfile.read(int(self.headers["Content-Length"])).count(b"\n")
+            self.send_response(202)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *_):
+            pass
+
+    signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
+    http_server.ThreadingHTTPServer(("127.0.0.1", int(port)), Counting).serve_forever()
+
+
 if __name__ == "__main__":
-    {"regex": regex, "json": fields, "drain3": drain3}[sys.argv[1]](sys.argv[2])
+    {"regex": regex, "json": fields, "drain3": drain3, "http": http}[sys.argv[1]](sys.argv[2])

@@ -13,7 +13,7 @@ from typing import IO
 ROOT = Path(__file__).resolve().parents[2]
 BENCH = ROOT / "target/bench"
 DATA = ROOT / "../shared/data"
-LAPWING = os.environ.get("LAPWING", str(ROOT / "target/release/lapwing"))
+LAPWING = os.path.abspath(os.environ.get("LAPWING", ROOT / "target/release/lapwing"))
 
 
 class Skip(Exception):

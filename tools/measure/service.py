@@ -11,6 +11,7 @@ import tempfile
 import threading
 import time
 
+from .peers import PEER
 from .process import LAPWING, env
 
 TICKS = os.sysconf("SC_CLK_TCK")
@@ -19,23 +20,36 @@ CLIENTS = 8
 
 @contextlib.contextmanager
 def running(**settings):
-    """Yields the service's (process, port, seconds from its start until it listened)."""
+    """Yields lapwing's (process, port, seconds from its start until it listened)."""
     with tempfile.TemporaryDirectory(prefix="lapwing-") as folder:
-        http_port, tcp_port = free_port(), free_port()
-        own = settings_of(http_port, tcp_port, folder) | settings
-        with open(f"{folder}/err", "w+b") as err:
-            start = time.perf_counter()
-            child = subprocess.Popen(
-                [LAPWING, "run"], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=err, cwd=folder, env=env(**own)
-            )
-            try:
-                yield child, http_port, until_listening(child, http_port, start, err)
-            finally:
-                # Where it died on its own, what it said about that is the news.
-                code = child.poll() if child.poll() is not None else stop(child)
+        port = free_port()
+        with listening([LAPWING, "run"], port, folder, **settings_of(port, free_port(), folder) | settings) as service:
+            yield service
+
+
+@contextlib.contextmanager
+def counting():
+    """As `running`, but Python's own server, which counts lines and does nothing else."""
+    with tempfile.TemporaryDirectory(prefix="counting-") as folder:
+        port = free_port()
+        with listening([sys.executable, str(PEER), "http", str(port)], port, folder) as service:
+            yield service
+
+
+@contextlib.contextmanager
+def listening(command, port, folder, **environment):
+    with open(f"{folder}/err", "w+b") as err:
+        streams = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": err}
+        start = time.perf_counter()
+        child = subprocess.Popen(command, cwd=folder, env=env(**environment), **streams)
+        try:
+            yield child, port, until_listening(child, port, start, err)
+        finally:
+            # Where it died on its own, what it said about that is the news.
+            code = child.poll() if child.poll() is not None else stop(child)
             if code != 0:
                 err.seek(0)
-                sys.exit(f"error: lapwing run ended with {code}: {err.read().decode(errors='replace')}")
+                sys.exit(f"error: {' '.join(command)} ended with {code}: {err.read().decode(errors='replace')}")
 
 
 def settings_of(http_port, tcp_port, folder):
@@ -61,7 +75,7 @@ def until_listening(child, port, start, err):
             break
         time.sleep(0.001)
     err.seek(0)
-    sys.exit(f"error: lapwing run does not listen: {err.read().decode(errors='replace')}")
+    sys.exit(f"error: {' '.join(child.args)} does not listen: {err.read().decode(errors='replace')}")
 
 
 def stop(child):

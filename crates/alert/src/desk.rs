@@ -31,8 +31,10 @@ impl Default for Settings {
 pub enum Change {
     /// More of the same: to be stored.
     Grown,
-    /// New, more severe than before, or ten times as many: to be stored and told.
-    Worth,
+    /// More severe than before, or ten times as many: to be stored and told again.
+    Worse,
+    /// New: to be stored and told.
+    Opened,
 }
 
 /// Keeps the anomalies that are still open. Owned by one thread; knows no clock but the times of events.
@@ -75,7 +77,7 @@ impl Desk {
             None => {
                 self.make_room();
                 self.open.insert(key, Open { anomaly: first_of(verdict, key), tell_at: 10 * verdict.count });
-                Change::Worth
+                Change::Opened
             }
         };
         let open = self.open.get(&key)?;
@@ -157,7 +159,7 @@ impl Open {
         keep_evidence(&mut anomaly.evidence, verdict.evidence.as_ref(), stronger, evidence_limit);
         if worse || anomaly.count >= self.tell_at {
             self.tell_at = (anomaly.count * 10).max(self.tell_at);
-            return Change::Worth;
+            return Change::Worse;
         }
         Change::Grown
     }
@@ -262,7 +264,7 @@ mod tests {
     fn verdicts_of_one_entity_and_class_are_one_anomaly_with_a_growing_count() {
         let mut desk = Desk::new(Settings::default());
         let (first, change) = take(&mut desk, &verdict("203.0.113.9", "scan", 10, 0.6));
-        assert_eq!(change, Change::Worth);
+        assert_eq!(change, Change::Opened);
         let (second, change) = take(&mut desk, &verdict("203.0.113.9", "scan", 20, 0.6));
         assert_eq!((second.id, second.count, change), (first.id, 2, Change::Grown));
         let (other, _) = take(&mut desk, &verdict("203.0.113.9", "flood", 20, 0.6));
@@ -283,7 +285,7 @@ mod tests {
         let (first, _) = take(&mut desk, &verdict("a", "scan", 0, 0.6));
         let (second, change) = take(&mut desk, &verdict("a", "scan", 3601, 0.6));
         assert_ne!(second.id, first.id);
-        assert_eq!(change, Change::Worth);
+        assert_eq!(change, Change::Opened);
         desk.tick(Timestamp::from_seconds(10_000));
         assert_eq!(desk.open().count(), 0);
     }
@@ -292,8 +294,8 @@ mod tests {
     fn people_are_told_again_when_it_gets_worse_or_ten_times_as_much() {
         let mut desk = Desk::new(Settings::default());
         take(&mut desk, &verdict("a", "scan", 0, 0.6));
-        assert_eq!(take(&mut desk, &verdict("a", "scan", 1, 0.8)).1, Change::Worth);
-        let told = (2..250).filter(|&s| take(&mut desk, &verdict("a", "scan", s, 0.8)).1 == Change::Worth).count();
+        assert_eq!(take(&mut desk, &verdict("a", "scan", 1, 0.8)).1, Change::Worse);
+        let told = (2..250).filter(|&s| take(&mut desk, &verdict("a", "scan", s, 0.8)).1 == Change::Worse).count();
         assert_eq!(told, 2, "at 20 and at 200 verdicts: ten times what was told last");
     }
 

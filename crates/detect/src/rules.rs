@@ -95,7 +95,7 @@ fn finding(rule: &Rule, event: &Event) -> Finding {
     let (score, severity) = weight(rule.level);
     Finding {
         detector: KIND.name,
-        rule: rule.key().to_owned().into(),
+        rule: name(rule).into(),
         class: class(rule),
         entity: entity(rule, event),
         score,
@@ -106,6 +106,11 @@ fn finding(rule: &Rule, event: &Event) -> Finding {
         expected: "no event that this rule describes".to_owned(),
         observed,
     }
+}
+
+/// What people call a rule.
+pub(crate) fn name(rule: &Rule) -> String {
+    rule.name.clone().unwrap_or_else(|| rule.title.clone())
 }
 
 /// What kind of thing a rule finds: what it says itself, else its name.

@@ -7,7 +7,7 @@ use lapwing_model::{Event, Field, Finding, Scope, Timestamp};
 use lapwing_rules::{Body, Comparison, Correlation, CorrelationKind, Correlations, Fired, Limits, Rule, RuleSet, Scratch};
 use serde::{Deserialize, Serialize};
 
-use crate::rules::{Seen, class, entity, fields, weight};
+use crate::rules::{Seen, class, entity, fields, name, weight};
 use crate::{Detector, Events, Family, Findings, Kind, Setup};
 
 pub const KIND: Kind = Kind {
@@ -109,7 +109,7 @@ fn finding(rule: &Rule, correlation: &Correlation, fired: &Fired, event: &Event)
     let observed = format!("{what} within {} s", window.as_secs());
     Finding {
         detector: KIND.name,
-        rule: rule.key().to_owned().into(),
+        rule: name(rule).into(),
         class: class(rule),
         entity: entity(rule, event),
         score,

@@ -66,8 +66,14 @@ fn nothing_acknowledged_is_lost_and_repeats_carry_the_same_id() {
 
 #[test]
 fn detectors_continue_after_a_kill_as_if_nothing_had_happened() {
-    let settings =
-        lapwing_generate::Settings { kind: Kind::Web, seed: 3, count: 6000, anomaly_share: 0.05, ..Default::default() };
+    let settings = lapwing_generate::Settings {
+        kind: Kind::Web,
+        seed: 3,
+        count: 6000,
+        start: 1_750_000_000 * 1_000_000_000,
+        anomaly_share: 0.05,
+        ..Default::default()
+    };
     let lines: Vec<_> = generate(settings).map(|line| line.text).collect();
     let found = |kills: usize| {
         let directory = tempfile::tempdir().expect("a scratch directory");

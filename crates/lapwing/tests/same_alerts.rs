@@ -18,7 +18,14 @@ fn blocks(seed: u64, lines: u64, size: usize) -> Vec<Vec<Record>> {
     let mut blocks = Vec::new();
     for kind in [Kind::Web, Kind::App, Kind::Auth] {
         let origin = Origin::new(kind.name());
-        let settings = lapwing_generate::Settings { kind, seed, count: lines, anomaly_share: 0.1, ..Default::default() };
+        let settings = lapwing_generate::Settings {
+            kind,
+            seed,
+            count: lines,
+            start: 1_750_000_000 * 1_000_000_000,
+            anomaly_share: 0.1,
+            ..Default::default()
+        };
         let records: Vec<_> =
             generate(settings).enumerate().map(|(number, line)| record(&origin, number as u64, &line.text)).collect();
         blocks.extend(records.chunks(size).map(<[Record]>::to_vec).enumerate());

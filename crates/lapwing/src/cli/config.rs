@@ -211,16 +211,17 @@ fn check(merged: &Value) -> Result<Config, String> {
     serde_json::from_value(merged.clone()).map_err(|error| with_suggestion(&error.to_string()))
 }
 
-/// Serde names the unknown key first and the known ones after it, each in backquotes.
+/// Serde names what it does not know first, in backquotes, and after it what it expected.
 fn with_suggestion(message: &str) -> String {
-    if !message.contains("unknown field") && !message.contains("unknown variant") {
+    let Some((_, rest)) = message.split_once("unknown ") else { return message.to_owned() };
+    let (Some(unknown), Some((_, known))) = (rest.split('`').nth(1), rest.split_once("expected ")) else {
         return message.to_owned();
-    }
-    let mut words = message.split('`').skip(1).step_by(2);
-    let Some(unknown) = words.next() else { return message.to_owned() };
-    let near = words.map(|word| (strsim::damerau_levenshtein(word, unknown), word)).min();
+    };
+    let known = known.trim_start_matches("one of ").split([',', ' ']).map(|word| word.trim_matches('`'));
+    let near = known.filter(|word| !word.is_empty()).map(|word| (strsim::damerau_levenshtein(word, unknown), word)).min();
+    let what = if rest.starts_with("variant") { "value" } else { "key" };
     match near.filter(|(distance, word)| *distance <= word.len().max(4) / 2) {
-        Some((_, word)) => format!("unknown key '{unknown}'; did you mean '{word}'?"),
+        Some((_, word)) => format!("unknown {what} '{unknown}'; did you mean '{word}'?"),
         None => message.replace("unknown field", "unknown key"),
     }
 }
@@ -260,6 +261,12 @@ mod tests {
     fn an_unknown_key_is_reported_with_its_place_and_the_one_meant() {
         let error = read::<Config>("lapwing.yaml", "workers: 2\nserver:\n  lissten: 1.2.3.4:80\n").expect_err("a wrong key");
         assert_eq!(error.to_string(), "lapwing.yaml:3:3: unknown key 'lissten'; did you mean 'listen'?");
+    }
+
+    #[test]
+    fn an_unknown_value_is_reported_with_the_one_meant() {
+        let error = read::<Config>("lapwing.yaml", "alerts:\n  at: hgih\n").expect_err("a wrong value");
+        assert_eq!(error.to_string(), "lapwing.yaml:2:7: unknown value 'hgih'; did you mean 'high'?");
     }
 
     #[test]

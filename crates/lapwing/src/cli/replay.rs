@@ -176,7 +176,12 @@ impl Judgement {
         let used = head.chars().count() + class.chars().count() + detectors.chars().count() + 2;
         let line = printable(line).within(width).to_string();
         let line = cut(&line, width.saturating_sub(used).max(20));
-        format!("{}{}{}  {line}", paint.severity(severity, &head), paint.bold(&class), paint.dim(&detectors))
+        let head = paint.severity(severity, &head);
+        if self.anomalous {
+            format!("{head}{}{}  {line}", paint.bold(&class), paint.dim(&detectors))
+        } else {
+            format!("{head}  {line}")
+        }
     }
 
     fn why(&self) -> (String, String) {

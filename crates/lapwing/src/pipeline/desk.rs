@@ -91,7 +91,7 @@ impl Desking {
         let mut changed: BTreeMap<AnomalyId, (Anomaly, Change)> = BTreeMap::new();
         for verdict in &joined.verdicts {
             let Some((anomaly, change)) = self.desk.take(verdict) else { continue };
-            if anomaly.count == 1 {
+            if change == Change::Opened {
                 *minute.anomalies.entry(anomaly.severity).or_default() += 1;
                 *lock(&self.live.stats).anomalies.entry(anomaly.severity).or_default() += 1;
             }
@@ -99,7 +99,7 @@ impl Desking {
             changed.insert(anomaly.id, (anomaly.clone(), change.max(earlier)));
         }
         self.desk.tick(joined.figures.watermark);
-        let worth = |(anomaly, change): &&(Anomaly, Change)| *change == Change::Worth && anomaly.severity >= self.tell_at;
+        let worth = |(anomaly, change): &&(Anomaly, Change)| *change > Change::Grown && anomaly.severity >= self.tell_at;
         let told = changed.values().filter(worth).map(|(anomaly, _)| anomaly.clone()).collect();
         (changed.into_values().map(|(anomaly, _)| anomaly).collect(), told)
     }

@@ -76,7 +76,8 @@ fn is_suspicious(record: &Record) -> bool {
         || std::str::from_utf8(line).is_err()
 }
 
-/// A line of an access log that is whole has its quotes in pairs, with spaces around them, and the status behind one.
+/// A whole line of an access log quotes the request and, in the combined format, referrer and user agent: with spaces
+/// around them, and the status behind one.
 fn is_odd_access_log(line: &[u8]) -> bool {
     let (mut quotes, mut status, mut spaced) = (0, false, true);
     for at in memchr::memchr_iter(b'"', line) {
@@ -86,7 +87,7 @@ fn is_odd_access_log(line: &[u8]) -> bool {
         status |= !opens && matches!(line.get(at + 2..at + 5), Some(digits) if digits.iter().all(u8::is_ascii_digit));
         quotes += 1;
     }
-    quotes > 0 && (quotes % 2 == 1 || !spaced || !status)
+    quotes > 0 && !(matches!(quotes, 2 | 6) && spaced && status)
 }
 
 #[cfg(test)]
