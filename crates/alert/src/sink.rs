@@ -7,7 +7,7 @@ use std::fmt;
 use std::time::Duration;
 
 pub use file::File;
-use lapwing_model::Anomaly;
+use lapwing_model::{Anomaly, is_harmless};
 pub use stream::Stream;
 
 /// A way to tell people.
@@ -46,12 +46,11 @@ pub fn json_line(anomaly: &Anomaly) -> String {
     let json = serde_json::to_string(anomaly).unwrap_or_default();
     let mut line = String::with_capacity(json.len() + 1);
     for c in json.chars() {
-        match c {
+        if is_harmless(c) {
+            line.push(c);
+        } else {
             // JSON escapes C0 itself; DEL, C1 and the characters that reverse or hide text are left to us.
-            '\u{7f}'..='\u{9f}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' => {
-                line.push_str(&format!("\\u{:04x}", c as u32));
-            }
-            c => line.push(c),
+            c.encode_utf16(&mut [0; 2]).iter().for_each(|unit| line.push_str(&format!("\\u{unit:04x}")));
         }
     }
     line.push('\n');
@@ -88,10 +87,10 @@ mod tests {
 
     #[test]
     fn a_json_line_holds_nothing_that_acts_in_a_terminal_and_reads_back_the_same() {
-        let hostile = anomaly("\u{1b}[2J\u{9b}31m\u{202e}\u{7f}\n");
+        let hostile = anomaly("\u{1b}[2J\u{9b}31m\u{202e}\u{7f}\n\u{e0041}\u{ad}");
         let line = json_line(&hostile);
         assert_eq!(line.matches('\n').count(), 1);
-        assert!(line.trim_end().chars().all(|c| !c.is_control() && c != '\u{202e}'));
+        assert!(line.trim_end().chars().all(is_harmless));
         assert_eq!(serde_json::from_str::<Anomaly>(&line).expect("valid JSON"), hostile);
     }
 }

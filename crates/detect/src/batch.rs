@@ -10,6 +10,8 @@ pub struct Batch {
     pub events: Vec<Event>,
     /// Before the event at `.0` event time reached `.1`. In order.
     pub ticks: Vec<(u16, Timestamp)>,
+    /// The earliest and the latest time that the events tell of.
+    pub span: Option<(Timestamp, Timestamp)>,
     /// After this batch every judge hands out its state, for a snapshot.
     pub barrier: bool,
     routes: Routes,
@@ -22,7 +24,9 @@ impl Batch {
     #[must_use]
     pub fn new(sequence: u64, events: Vec<Event>, ticks: Vec<(u16, Timestamp)>) -> Batch {
         let routes = Routes::of(&events);
-        Batch { sequence, events, ticks, barrier: false, routes }
+        let times = || events.iter().map(|event| event.at);
+        let span = times().min().zip(times().max());
+        Batch { sequence, events, ticks, span, barrier: false, routes }
     }
 
     /// The positions of the events that partition `number` of a scope judges.

@@ -21,6 +21,7 @@ pub const KIND: Kind = Kind {
 pub const BUILTIN: &[(&str, &str)] = &[
     ("builtin/errors.yml", include_str!("../../../rules/errors.yml")),
     ("builtin/keywords.yml", include_str!("../../../rules/keywords.yml")),
+    ("builtin/logins.yml", include_str!("../../../rules/logins.yml")),
     ("builtin/probing.yml", include_str!("../../../rules/probing.yml")),
 ];
 

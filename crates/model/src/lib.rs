@@ -22,7 +22,7 @@ pub use entity::{Entity, Keys, PARTITIONS, Scope, hash, partition};
 pub use event::{Clock, Detail, Event, Level, Log, Web};
 pub use field::{Field, Value};
 pub use finding::{Finding, Part, Verdict};
-pub use printable::{Printable, printable};
+pub use printable::{Printable, is_harmless, printable};
 pub use record::{Origin, Position, Reading, Record};
 pub use score::{Score, Severity};
 pub use text::Text;

@@ -48,14 +48,20 @@ impl fmt::Display for Printable<'_> {
     }
 }
 
+/// Whether a character may be shown as it is: no control character, and none that hides or changes the direction of writing.
+#[must_use]
+pub fn is_harmless(c: char) -> bool {
+    !c.is_control() && !is_invisible(c)
+}
+
 fn write_safely(f: &mut fmt::Formatter<'_>, c: char) -> fmt::Result {
     match c {
         '\t' => f.write_char(' '),
         '\n' => f.write_str("\\n"),
         '\r' => f.write_str("\\r"),
         c if c.is_control() && c.is_ascii() => write!(f, "\\x{:02x}", c as u32),
-        c if c.is_control() || is_invisible(c) => write!(f, "\\u{{{:x}}}", c as u32),
-        c => f.write_char(c),
+        c if is_harmless(c) => f.write_char(c),
+        c => write!(f, "\\u{{{:x}}}", c as u32),
     }
 }
 

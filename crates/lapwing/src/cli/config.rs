@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use lapwing_detect::{ALL, EnsembleSettings, Setup};
-use lapwing_model::Severity;
+use lapwing_model::{Field, Severity};
 use lapwing_parse::template;
 use lapwing_rules::RuleSet;
 use serde::{Deserialize, Serialize};
@@ -133,7 +133,7 @@ impl Config {
         Ok(Blueprint { detectors, ensemble: self.ensemble.clone(), templates: self.templates.clone() })
     }
 
-    /// The rules that are to be loaded, and what is wrong with the others.
+    /// The rules that are to be loaded, what is wrong with the others, and what is probably misspelt in any of them.
     ///
     /// # Errors
     /// Where a file or folder of rules cannot be read.
@@ -154,6 +154,8 @@ impl Config {
             rules.extend(good);
             errors.extend(bad.iter().map(ToString::to_string));
         }
+        let misspelt = lapwing_rules::check(&rules, &fields()).into_iter().filter(|warning| warning.help.is_some());
+        errors.extend(misspelt.map(|warning| warning.to_string()));
         let (set, bad) = RuleSet::compile(rules);
         errors.extend(bad.iter().map(ToString::to_string));
         Ok((set, errors))
@@ -174,6 +176,12 @@ impl Config {
         let detectors = ALL.iter().filter(|kind| (kind.enabled)(&self.detectors)).map(|kind| kind.name).collect();
         Ok(Loaded { rules: self.rule_set()?.0.rules().len(), detectors })
     }
+}
+
+/// The names that are not chosen by whoever writes a log: those of OpenTelemetry, ECS and W3C. A rule may ask for any field
+/// of a record's own, but something that is nearly one of these was meant to be it.
+fn fields() -> Vec<&'static str> {
+    Field::known().flatten().copied().filter(|name| name.contains(['.', '-'])).collect()
 }
 
 fn rule_files(path: &Path) -> Result<Vec<PathBuf>, Failed> {

@@ -6,7 +6,7 @@ use clap::Args;
 use lapwing_alert::Sink;
 use lapwing_alert::sink::{File, Stream};
 use lapwing_source::{Context, Counters};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -32,6 +32,7 @@ pub fn run(_: &Run, config: &Config) -> Result<Exit, Failed> {
 }
 
 async fn serve(config: &Config) -> Result<Exit, Failed> {
+    let mut signals = Signals::new()?;
     // Everything that can be refused is tried before anything is started.
     let sources = lapwing_source::build(&config.sources)?;
     let listener = if config.server.enabled { Some(server::bind(&config.server).await.map_err(Failed::new)?) } else { None };
@@ -66,7 +67,7 @@ async fn serve(config: &Config) -> Result<Exit, Failed> {
     } else {
         drop(live);
     }
-    let failed = until_told(&mut tasks).await?;
+    let failed = until_told(&mut tasks, &mut signals).await;
     tracing::info!("stopping: finishing what was accepted");
     let _ = stop.send(true);
     let ended = tokio::time::timeout(GRACE, async { while tasks.join_next().await.is_some() {} }).await;
@@ -79,17 +80,28 @@ async fn serve(config: &Config) -> Result<Exit, Failed> {
     failed.map_or(Ok(Exit::Clean), |error| Err(Failed::new(error)))
 }
 
-/// Waits for a signal to end; a task that fails ends the service too, rather than leave it deaf and looking well.
-async fn until_told(tasks: &mut JoinSet<Result<(), String>>) -> Result<Option<String>, Failed> {
-    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+/// Waited for from the very beginning: whoever stops a service that has only just started means it as well.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Signals> {
+        Ok(Signals { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+}
+
+/// Waits for a signal to end; a task that fails ends the service too, rather than leave it deaf and looking well. Answers why.
+async fn until_told(tasks: &mut JoinSet<Result<(), String>>, signals: &mut Signals) -> Option<String> {
     loop {
         tokio::select! {
-            _ = terminate.recv() => return Ok(None),
-            _ = interrupt.recv() => return Ok(None),
+            _ = signals.terminate.recv() => return None,
+            _ = signals.interrupt.recv() => return None,
             Some(ended) = tasks.join_next(), if !tasks.is_empty() => match ended {
                 Ok(Ok(())) => {}
-                Ok(Err(error)) => return Ok(Some(error)),
-                Err(panic) => return Ok(Some(format!("a source panicked: {panic}"))),
+                Ok(Err(error)) => return Some(error),
+                Err(panic) => return Some(format!("a source panicked: {panic}")),
             },
         }
     }

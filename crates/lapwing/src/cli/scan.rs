@@ -10,13 +10,13 @@ use clap::Args;
 use lapwing_alert::Desk;
 use lapwing_model::{Anomaly, AnomalyId, Severity, Timestamp};
 use lapwing_parse::Understood;
-use lapwing_source::files;
+use lapwing_source::{files, loss};
 use serde::Serialize;
 
 use super::config::Config;
 use super::show::{self, Paint};
 use super::{Exit, Failed};
-use crate::pipeline::{self, Joined, Work};
+use crate::pipeline::{self, Outcome};
 
 /// Find anomalies in log files.
 #[derive(Debug, Args)]
@@ -68,7 +68,7 @@ pub struct Summary {
     pub last: Option<Timestamp>,
     /// Lines by what they were understood as.
     pub formats: BTreeMap<&'static str, u64>,
-    /// Lines that were not understood, and anomalies dropped, by reason.
+    /// Lines that were not understood, cut or told of an absurd time, and anomalies dropped, by reason.
     pub losses: BTreeMap<&'static str, u64>,
 }
 
@@ -120,22 +120,12 @@ pub fn scan(patterns: &[String], config: &Config) -> Result<Report, Failed> {
     let files = files::Reader::new(pipeline::clock).open(patterns)?;
     let names = files.names().iter().map(ToString::to_string).collect();
     let progress = Progress::start(files.total(), files.progress());
-    let (mut feeder, mut joiner) = pipeline::start::<()>(&config.blueprint()?, config.workers(), None).map_err(Failed::new)?;
-    let reader = std::thread::Builder::new().name("reader".into()).spawn(move || -> Result<(), Failed> {
-        for block in files {
-            let work = Work { records: block?.records, heartbeat: None, barrier: false, memo: () };
-            if !feeder.feed(work) {
-                break;
-            }
-        }
-        Ok(())
-    })?;
+    let tally = files.tally();
     let mut gathering = Gathering::new(config);
-    while let Some(joined) = joiner.next() {
-        gathering.take(&joined.map_err(|poisoned| Failed::new(poisoned.to_string()))?);
-    }
+    let blocks = files.map(|block| block.map(|block| block.records).map_err(Failed::from));
+    pipeline::through(&config.blueprint()?, config.workers(), blocks, Failed::new, |outcome| gathering.take(&outcome))?;
     progress.end();
-    reader.join().map_err(|_| Failed::new("the reader thread panicked".to_owned()))??;
+    gathering.lost("too-long", tally.loss(loss::TOO_LONG));
     Ok(gathering.report(names))
 }
 
@@ -145,6 +135,8 @@ struct Gathering {
     anomalies: BTreeMap<AnomalyId, Anomaly>,
     summary: Summary,
     text: u64,
+    /// Events that told of an absurd time.
+    clamped: u64,
 }
 
 impl Gathering {
@@ -154,29 +146,31 @@ impl Gathering {
             anomalies: BTreeMap::new(),
             summary: Summary::default(),
             text: 0,
+            clamped: 0,
         }
     }
 
-    fn take(&mut self, joined: &Joined<()>) {
+    fn take(&mut self, outcome: &Outcome<'_>) {
         let summary = &mut self.summary;
-        summary.lines += joined.understood.len() as u64;
-        for understood in &joined.understood {
+        summary.lines += outcome.understood.len() as u64;
+        for understood in outcome.understood {
             match understood {
                 Understood::As(format) => *summary.formats.entry(format).or_default() += 1,
                 Understood::AsText => self.text += 1,
                 Understood::Broken(reason) => *summary.losses.entry(reason).or_default() += 1,
             }
         }
-        for event in &joined.batch.events {
-            summary.first = Some(summary.first.map_or(event.at, |first| first.min(event.at)));
-            summary.last = Some(summary.last.map_or(event.at, |last| last.max(event.at)));
+        if let Some((first, last)) = outcome.span {
+            summary.first = Some(summary.first.map_or(first, |earliest| earliest.min(first)));
+            summary.last = Some(summary.last.map_or(last, |latest| latest.max(last)));
         }
-        for verdict in &joined.verdicts {
+        for verdict in outcome.verdicts {
             if let Some((anomaly, _)) = self.desk.take(verdict) {
                 self.anomalies.insert(anomaly.id, anomaly.clone());
             }
         }
-        self.desk.tick(joined.figures.watermark);
+        self.clamped = outcome.clamped;
+        self.desk.tick(outcome.watermark);
         if self.anomalies.len() > 2 * KEPT {
             self.drop_mildest();
         }
@@ -189,7 +183,14 @@ impl Gathering {
         self.anomalies = all.into_iter().take(KEPT).map(|anomaly| (anomaly.id, anomaly)).collect();
     }
 
+    fn lost(&mut self, reason: &'static str, count: u64) {
+        if count > 0 {
+            *self.summary.losses.entry(reason).or_default() += count;
+        }
+    }
+
     fn report(mut self, files: Vec<String>) -> Report {
+        self.lost("clamped-times", self.clamped);
         let mut anomalies: Vec<_> = self.anomalies.into_values().collect();
         sort(&mut anomalies);
         let summary = &mut self.summary;

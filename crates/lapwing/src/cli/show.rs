@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 use std::time::Duration;
 
-use lapwing_model::{Anomaly, Severity, Timestamp, printable};
+use lapwing_model::{Anomaly, Severity, Timestamp, is_harmless, printable};
 use serde::Serialize;
 
 use super::config::Loaded;
@@ -46,10 +46,29 @@ impl Paint {
     }
 }
 
-/// One value as one line of JSON.
+/// One value as one line of JSON, which acts in no terminal either: see [`Harmless`].
 pub fn json(out: &mut impl Write, value: &impl Serialize) -> io::Result<()> {
-    serde_json::to_writer(&mut *out, value)?;
+    value.serialize(&mut serde_json::Serializer::with_formatter(&mut *out, Harmless))?;
     out.write_all(b"\n")
+}
+
+/// Writes compact JSON. JSON escapes C0 itself; this also escapes DEL, C1 and the characters that reverse or hide text.
+struct Harmless;
+
+impl serde_json::ser::Formatter for Harmless {
+    fn write_string_fragment<W: Write + ?Sized>(&mut self, out: &mut W, mut text: &str) -> io::Result<()> {
+        // Nearly all text is plain ASCII, and what is behind it is written in runs.
+        let harmful = |text: &str| text.bytes().any(|byte| byte >= 0x7f).then(|| text.find(|c| !is_harmless(c))).flatten();
+        while let Some(at) = harmful(text) {
+            out.write_all(&text.as_bytes()[..at])?;
+            let mut rest = text[at..].chars();
+            for unit in rest.next().unwrap_or_default().encode_utf16(&mut [0; 2]) {
+                write!(out, "\\u{unit:04x}")?;
+            }
+            text = rest.as_str();
+        }
+        out.write_all(text.as_bytes())
+    }
 }
 
 /// The report of a scan, for a person.
@@ -243,6 +262,16 @@ mod tests {
         assert_eq!(thousands(1_234_567), "1,234,567");
         assert_eq!(span(Duration::from_secs(300_000)), "3 d 11 h");
         assert_eq!(span(Duration::from_millis(250)), "0.25 s");
+    }
+
+    #[test]
+    fn json_acts_in_no_terminal_and_reads_back_the_same() {
+        let hostile = "a\u{1b}[2J\u{9b}31m é \u{202e}\u{7f}\u{e0041}\n大\"\\";
+        let mut out = Vec::new();
+        json(&mut out, &hostile).expect("into memory");
+        let line = String::from_utf8(out).expect("UTF-8");
+        assert!(line.trim_end().chars().all(is_harmless) && line.contains("é") && line.contains('大'), "{line}");
+        assert_eq!(serde_json::from_str::<String>(&line).expect("JSON"), hostile);
     }
 
     #[test]

@@ -9,6 +9,7 @@ mod live;
 mod sequencer;
 mod stats;
 mod teller;
+mod through;
 mod workers;
 
 use std::collections::BTreeMap;
@@ -22,6 +23,7 @@ use lapwing_parse::template;
 pub use live::{Live, Plan, Service, start as start_live};
 pub use sequencer::{Sequencer, mined};
 pub use stats::Stats;
+pub use through::{Outcome, through};
 pub use workers::{Feeder, Figures, Joined, Joiner, Poisoned, Work, start};
 
 /// What a pipeline is built from.

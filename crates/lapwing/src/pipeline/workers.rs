@@ -19,8 +19,8 @@ use lapwing_parse::{Parser, Understood};
 use super::Blueprint;
 use super::sequencer::Sequencer;
 
-/// Blocks that may be between the feeder and the joiner at once.
-const IN_FLIGHT: usize = 16;
+/// Blocks per worker that may be between the feeder and the joiner at once: enough that none waits for another to finish.
+const IN_FLIGHT: usize = 4;
 
 /// What is to be parsed and judged. `M` is the caller's own and comes back, untouched, with the outcome.
 #[derive(Debug)]
@@ -129,7 +129,7 @@ pub fn start<M: Send + 'static>(
 ) -> Result<(Feeder<M>, Joiner<M>), String> {
     let workers = workers.clamp(1, lapwing_model::PARTITIONS);
     let (work_in, work_out) = unbounded();
-    let (permits_in, permits_out) = bounded(IN_FLIGHT);
+    let (permits_in, permits_out) = bounded(IN_FLIGHT * workers);
     let (parts_in, parts_out) = unbounded();
     let (judge_in, judge_out): (Vec<_>, Vec<_>) = (0..workers).map(|_| unbounded()).unzip();
     let line = Arc::new(Mutex::new(Line {

@@ -2,7 +2,7 @@
 
 use axum::extract::{Path, State};
 use axum::http::header::LOCATION;
-use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri};
+use axum::http::{HeaderValue, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use lapwing_model::{Anomaly, AnomalyId, Severity, State as Standing, Timestamp};
 use lapwing_store::{Change, Cursor, Query};
@@ -162,7 +162,7 @@ pub(super) async fn delete_one(State(app): State<App>, Path(id): Path<String>) -
     responses((status = 201, description = "It is stored, and told to listeners of /events", body = AnomalySchema),
         (status = 400, description = "Something is missing or wrong", body = ErrorBody),
         (status = 409, description = "The same was deleted before", body = ErrorBody)))]
-pub(super) async fn post_one(State(app): State<App>, _: HeaderMap, body: Whole) -> ApiResult<Response> {
+pub(super) async fn post_one(State(app): State<App>, body: Whole) -> ApiResult<Response> {
     let anomaly = json::read::<NewAnomaly>(&body.bytes)?.anomaly((app.live.clock)())?;
     let id = anomaly.id;
     app.write(move |store| store.put(&[anomaly])).await?;

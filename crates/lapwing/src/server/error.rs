@@ -149,6 +149,7 @@ pub(super) fn uniform(response: Response) -> Response {
 }
 
 /// What a panic in a handler answers: its text is for the log only.
+#[expect(clippy::needless_pass_by_value, reason = "the layer that catches panics asks for this form")]
 pub(super) fn of_panic(panic: Box<dyn std::any::Any + Send>) -> axum::http::Response<Body> {
     let said = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
     ApiError::internal(&format!("a handler panicked: {}", said.unwrap_or("without words"))).into_response()
@@ -171,6 +172,16 @@ mod tests {
     fn a_near_word_is_offered_and_a_far_one_is_not() {
         assert_eq!(did_you_mean("severty", ["severity", "state"]), "; did you mean 'severity'?");
         assert_eq!(did_you_mean("zzzzzz", ["severity", "state"]), "");
+    }
+
+    #[test]
+    fn a_panic_answers_500_and_keeps_its_words_to_itself() {
+        let response = of_panic(Box::new("secret".to_owned()));
+        assert_eq!((response.status().as_u16(), response.headers()[CONTENT_TYPE].as_bytes()), (500, &b"application/json"[..]));
+        let body = futures_util::StreamExt::collect::<Vec<_>>(response.into_body().into_data_stream());
+        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+        let text = format!("{:?}", runtime.block_on(body));
+        assert!(text.contains("internal") && !text.contains("secret"), "{text}");
     }
 
     #[test]

@@ -162,7 +162,7 @@ fn documents(declared: Declared, body: &[u8]) -> ApiResult<Option<Vec<Range<usiz
         Some(Ok(_)) => {}
         _ => return Ok(None),
     }
-    let mut values = vec![start..stream.byte_offset()];
+    let mut values: Vec<_> = std::iter::once(start..stream.byte_offset()).collect();
     while let Some(value) = stream.next() {
         match value {
             Ok(_) if values.len() < MOST_ELEMENTS => {

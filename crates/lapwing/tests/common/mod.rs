@@ -24,13 +24,18 @@ impl Service {
 
     /// The same; answers what it said where it did not come to listen.
     pub fn try_start(directory: &Path, environment: &[(&str, &str)]) -> Result<Service, String> {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_lapwing"))
-            .current_dir(directory)
+        let mut command = Command::new(env!("CARGO_BIN_EXE_lapwing"));
+        command.current_dir(directory).stdout(Stdio::null());
+        Service::launch(command, environment)
+    }
+
+    /// The same with a command that says where it runs and where its output goes.
+    pub fn launch(mut command: Command, environment: &[(&str, &str)]) -> Result<Service, String> {
+        let mut child = command
             .env("LAPWING__SERVER__LISTEN", "127.0.0.1:0")
             .env("LAPWING__SOURCES__TCP__LISTEN", "127.0.0.1:0")
             .envs(environment.iter().copied())
             .args(["run"])
-            .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()
             .expect("the binary starts");

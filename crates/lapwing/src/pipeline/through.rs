@@ -1,0 +1,60 @@
+//! Reads everything there is, once: what `scan` does.
+
+use lapwing_model::{Record, Timestamp, Verdict};
+use lapwing_parse::Understood;
+
+use super::workers::{self, Work};
+use super::{Blueprint, Engine};
+
+/// What came of one block.
+#[derive(Debug)]
+pub struct Outcome<'a> {
+    pub understood: &'a [Understood],
+    pub verdicts: &'a [Verdict],
+    /// The earliest and the latest time that its events tell of.
+    pub span: Option<(Timestamp, Timestamp)>,
+    /// Event time so far.
+    pub watermark: Timestamp,
+    /// How many events so far told of an absurd time.
+    pub clamped: u64,
+}
+
+/// Judges blocks and gives what came of each, in order. With one worker all of it happens on the caller's thread, so that one
+/// worker takes one core; with more, reading, parsing and judging go on side by side, with the same outcome.
+///
+/// # Errors
+/// Where reading fails or a worker panics.
+pub fn through<E: Send + 'static>(
+    blueprint: &Blueprint,
+    workers: usize,
+    blocks: impl Iterator<Item = Result<Vec<Record>, E>> + Send + 'static,
+    wrong: impl Fn(String) -> E,
+    mut each: impl FnMut(Outcome<'_>),
+) -> Result<(), E> {
+    if workers <= 1 {
+        let mut engine = Engine::new(blueprint).map_err(&wrong)?;
+        for records in blocks {
+            let judged = engine.judge(&records?);
+            let (watermark, clamped) = (engine.sequencer().watermark(), engine.sequencer().clamped());
+            let span = judged.batch.span;
+            each(Outcome { understood: &judged.understood, verdicts: &judged.verdicts, span, watermark, clamped });
+        }
+        return Ok(());
+    }
+    let (mut feeder, mut joiner) = workers::start::<()>(blueprint, workers, None).map_err(&wrong)?;
+    let reader = std::thread::Builder::new().name("reader".into()).spawn(move || -> Result<(), E> {
+        for records in blocks {
+            if !feeder.feed(Work { records: records?, heartbeat: None, barrier: false, memo: () }) {
+                break;
+            }
+        }
+        Ok(())
+    });
+    let reader = reader.map_err(|error| wrong(format!("cannot start the reader thread: {error}")))?;
+    while let Some(joined) = joiner.next() {
+        let joined = joined.map_err(|poisoned| wrong(poisoned.to_string()))?;
+        let (span, watermark, clamped) = (joined.batch.span, joined.figures.watermark, joined.figures.clamped);
+        each(Outcome { understood: &joined.understood, verdicts: &joined.verdicts, span, watermark, clamped });
+    }
+    reader.join().map_err(|_| wrong("the reader thread panicked".to_owned()))?
+}
