@@ -116,5 +116,5 @@ fn a_million_random_entities_do_not_grow_the_state() {
     let full = flood(&mut shard, 300_000);
     let after = flood(&mut shard, 700_000);
     assert!(after <= full * 5 / 4 + 4_000_000, "{full} bytes of state grew to {after}");
-    assert!(shard[0].entities()["windows"] <= 2 * 16_384 + 64);
+    assert!(shard[0].entities()["windows"] <= 2 * 10_000 + 64);
 }

@@ -64,7 +64,7 @@ impl Default for Settings {
     fn default() -> Self {
         Settings {
             enabled: true,
-            entities: 16_384,
+            entities: 10_000,
             errors: Share { at_least: 10.0, share: 0.2, times_own_past: 3.0 },
             refusals: Share { at_least: 20.0, share: 0.6, times_own_past: 2.0 },
             refusals_in_a_row: 20,

@@ -71,6 +71,7 @@ impl Desking {
         }
         let unheard = self.tellers.tell(&told);
         self.count(&joined, unheard, now, minute);
+        self.joiner.recycle(joined.batch);
         if let Some(bookmark) = joined.memo.bookmark {
             if bookmark.place.is_empty() {
                 self.bookmarks.remove(&bookmark.key);

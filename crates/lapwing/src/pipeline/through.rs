@@ -55,6 +55,7 @@ pub fn through<E: Send + 'static>(
         let joined = joined.map_err(|poisoned| wrong(poisoned.to_string()))?;
         let (span, watermark, clamped) = (joined.batch.span, joined.figures.watermark, joined.figures.clamped);
         each(Outcome { understood: &joined.understood, verdicts: &joined.verdicts, span, watermark, clamped });
+        joiner.recycle(joined.batch);
     }
     reader.join().map_err(|_| wrong("the reader thread panicked".to_owned()))?
 }

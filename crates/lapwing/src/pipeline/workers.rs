@@ -20,7 +20,7 @@ use super::Blueprint;
 use super::sequencer::Sequencer;
 
 /// Blocks per worker that may be between the feeder and the joiner at once: enough that none waits for another to finish.
-const IN_FLIGHT: usize = 4;
+const IN_FLIGHT: usize = 3;
 
 /// What is to be parsed and judged. `M` is the caller's own and comes back, untouched, with the outcome.
 #[derive(Debug)]
@@ -82,6 +82,7 @@ pub struct Joiner<M> {
     shards: usize,
     next: u64,
     waiting: BTreeMap<u64, Gathered<M>>,
+    spare: Sender<Vec<Event>>,
     threads: Vec<JoinHandle<()>>,
 }
 
@@ -131,6 +132,7 @@ pub fn start<M: Send + 'static>(
     let (work_in, work_out) = unbounded();
     let (permits_in, permits_out) = bounded(IN_FLIGHT * workers);
     let (parts_in, parts_out) = unbounded();
+    let (spare_in, spare_out) = bounded(IN_FLIGHT * workers);
     let (judge_in, judge_out): (Vec<_>, Vec<_>) = (0..workers).map(|_| unbounded()).unzip();
     let line = Arc::new(Mutex::new(Line {
         sequencer: blueprint.sequencer(state)?,
@@ -146,6 +148,7 @@ pub fn start<M: Send + 'static>(
             parser: Parser::new(),
             shard: blueprint.shard(index, workers, state)?,
             work: work_out.clone(),
+            spare: spare_out.clone(),
             batches,
             line: line.clone(),
             parts: parts_in.clone(),
@@ -161,6 +164,7 @@ pub fn start<M: Send + 'static>(
         shards: workers,
         next: 0,
         waiting: BTreeMap::new(),
+        spare: spare_in,
         threads,
     };
     Ok((feeder, joiner))
@@ -208,6 +212,17 @@ impl<M> Joiner<M> {
                     return None;
                 }
             }
+        }
+    }
+
+    /// Gives a batch back that is done with: its memory is used again. (Memory that one thread takes and another frees, again
+    /// and again, grows the process far beyond what is in use.)
+    pub fn recycle(&self, batch: Arc<Batch>) {
+        if let Some(batch) = Arc::into_inner(batch) {
+            let mut events = batch.events;
+            events.clear();
+            // Where there are spares enough, one more is not needed.
+            let _ = self.spare.try_send(events);
         }
     }
 
@@ -294,6 +309,7 @@ struct Worker<M> {
     parser: Parser,
     shard: Shard,
     work: Receiver<(u64, Work<M>)>,
+    spare: Receiver<Vec<Event>>,
     batches: Receiver<(u64, Arc<Batch>)>,
     line: Arc<Mutex<Line<M>>>,
     parts: Sender<Part<M>>,
@@ -335,7 +351,8 @@ impl<M> Worker<M> {
     }
 
     fn parse(&mut self, number: u64, work: Work<M>) {
-        let mut events = Vec::with_capacity(work.records.len());
+        let mut events = self.spare.try_recv().unwrap_or_default();
+        events.reserve(work.records.len());
         let understood = work.records.iter().map(|record| self.parser.parse(record, &mut events)).collect();
         let parsed = Parsed { events, understood, heartbeat: work.heartbeat, barrier: work.barrier, memo: work.memo };
         self.in_line(|line| line.enter(number, parsed));
