@@ -55,7 +55,7 @@ fn run(
     state: Option<&lapwing_detect::State>,
     save: bool,
 ) -> (Vec<String>, Option<lapwing_detect::State>) {
-    let (mut feeder, mut joiner) = pipeline::start::<()>(&blueprint(), workers, state).expect("a pipeline");
+    let (mut feeder, joiner) = pipeline::start::<()>(&blueprint(), workers, state).expect("a pipeline");
     let fed = blocks.to_vec();
     let thread = std::thread::spawn(move || {
         for records in fed {
@@ -64,7 +64,7 @@ fn run(
         assert!(!save || feeder.feed(Work { records: Vec::new(), heartbeat: None, barrier: true, memo: () }));
     });
     let (mut all, mut last) = (Vec::new(), None);
-    while let Some(joined) = joiner.next() {
+    for joined in joiner {
         let Joined { verdicts, state, .. } = joined.expect("no worker panics");
         all.extend(told(&verdicts));
         last = state.or(last);
@@ -106,7 +106,7 @@ fn quiet_time_passes_with_heartbeats_only_for_a_source_that_is_live() {
     let beats: Vec<_> = (0..800).map(beat).collect();
     let end = beats[799].received;
     let told = |received: Option<Timestamp>| {
-        let (mut feeder, mut joiner) = pipeline::start::<()>(&blueprint(), 2, None).expect("a pipeline");
+        let (mut feeder, joiner) = pipeline::start::<()>(&blueprint(), 2, None).expect("a pipeline");
         let records = beats.iter().map(|beat| Record { received: received.unwrap_or(beat.received), ..beat.clone() }).collect();
         let begin = received.unwrap_or(end);
         let thread = std::thread::spawn(move || {
@@ -116,8 +116,7 @@ fn quiet_time_passes_with_heartbeats_only_for_a_source_that_is_live() {
                 feeder.feed(Work { records: Vec::new(), heartbeat: Some(now), barrier: false, memo: () });
             }
         });
-        let verdicts: Vec<_> =
-            std::iter::from_fn(|| joiner.next()).flat_map(|joined| joined.expect("no panic").verdicts).collect();
+        let verdicts: Vec<_> = joiner.flat_map(|joined| joined.expect("no panic").verdicts).collect();
         thread.join().expect("fed");
         verdicts.iter().map(|verdict| verdict.findings[0].class.to_string()).collect::<Vec<_>>()
     };

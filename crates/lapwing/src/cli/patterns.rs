@@ -67,9 +67,9 @@ pub fn run(args: &Patterns, config: &Config, paint: Paint) -> Result<Exit, Faile
     }
     let mut out = std::io::BufWriter::new(std::io::stdout().lock());
     if args.per_line {
-        per_line(&mut out, &sequencer, &lines)?
+        per_line(&mut out, &sequencer, &lines)?;
     } else {
-        by_count(&mut out, &sequencer, args, paint)?
+        by_count(&mut out, &sequencer, args, paint)?;
     }
     out.flush()?;
     Ok(Exit::Clean)

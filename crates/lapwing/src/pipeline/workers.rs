@@ -186,35 +186,6 @@ impl<M> Feeder<M> {
 }
 
 impl<M> Joiner<M> {
-    /// The outcome of the next block; nothing once the feeder is gone and all is done.
-    pub fn next(&mut self) -> Option<Result<Joined<M>, Poisoned>> {
-        loop {
-            if let Some(joined) = self.complete() {
-                return Some(Ok(joined));
-            }
-            match self.parts.recv() {
-                Ok(Part::Batch(sequenced)) => {
-                    let number = sequenced.number;
-                    self.waiting.entry(number).or_default().sequenced = Some(sequenced);
-                }
-                Ok(Part::Judged { sequence, findings, state, entities }) => {
-                    let gathered = self.waiting.entry(sequence).or_default();
-                    gathered.findings.push(findings);
-                    gathered.state.extend(state.unwrap_or_default());
-                    let counted = gathered.sequenced.as_mut().map(|sequenced| &mut sequenced.figures.entities);
-                    if let (Some(counted), Some(entities)) = (counted, entities) {
-                        entities.into_iter().for_each(|(kind, count)| *counted.entry(kind).or_default() += count);
-                    }
-                }
-                Ok(Part::Poisoned(poisoned)) => return Some(Err(poisoned)),
-                Err(_) => {
-                    self.threads.drain(..).for_each(|thread| drop(thread.join()));
-                    return None;
-                }
-            }
-        }
-    }
-
     /// Gives a batch back that is done with: its memory is used again. (Memory that one thread takes and another frees, again
     /// and again, grows the process far beyond what is in use.)
     pub fn recycle(&self, batch: Arc<Batch>) {
@@ -242,6 +213,39 @@ impl<M> Joiner<M> {
             state
         });
         Some(Joined { batch, understood, verdicts, state, figures, memo })
+    }
+}
+
+impl<M> Iterator for Joiner<M> {
+    type Item = Result<Joined<M>, Poisoned>;
+
+    /// The outcome of the next block; nothing once the feeder is gone and all is done.
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            if let Some(joined) = self.complete() {
+                return Some(Ok(joined));
+            }
+            match self.parts.recv() {
+                Ok(Part::Batch(sequenced)) => {
+                    let number = sequenced.number;
+                    self.waiting.entry(number).or_default().sequenced = Some(sequenced);
+                }
+                Ok(Part::Judged { sequence, findings, state, entities }) => {
+                    let gathered = self.waiting.entry(sequence).or_default();
+                    gathered.findings.push(findings);
+                    gathered.state.extend(state.unwrap_or_default());
+                    let counted = gathered.sequenced.as_mut().map(|sequenced| &mut sequenced.figures.entities);
+                    if let (Some(counted), Some(entities)) = (counted, entities) {
+                        entities.into_iter().for_each(|(kind, count)| *counted.entry(kind).or_default() += count);
+                    }
+                }
+                Ok(Part::Poisoned(poisoned)) => return Some(Err(poisoned)),
+                Err(_) => {
+                    self.threads.drain(..).for_each(|thread| drop(thread.join()));
+                    return None;
+                }
+            }
+        }
     }
 }
 
@@ -366,7 +370,7 @@ impl<M> Worker<M> {
             self.shard.save(&mut state);
             state
         });
-        let entities = (batch.barrier || sequence % 64 == 0).then(|| self.shard.entities());
+        let entities = (batch.barrier || sequence.is_multiple_of(64)).then(|| self.shard.entities());
         let _ = self.parts.send(Part::Judged { sequence, findings, state, entities });
     }
 
