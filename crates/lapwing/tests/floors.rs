@@ -71,9 +71,9 @@ fn every_module_of_the_upper_floors_uses_only_floors_beneath_its_own() {
         let floor = *floors.get(module).unwrap_or_else(|| panic!("module {module} stands on no floor; give it one in MODULES"));
         let mut files = Vec::new();
         if src.join(name).is_dir() {
-            sources(&src.join(name), &mut files)
+            sources(&src.join(name), &mut files);
         } else {
-            files.push(src.join(name))
+            files.push(src.join(name));
         }
         for file in files {
             let text = read(&file);
