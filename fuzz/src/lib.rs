@@ -36,11 +36,14 @@ pub fn record(body: &[u8], reading: Reading, received: Timestamp) -> Record {
 
 /// Parses every line as that format (found out where none is named) and checks what is promised of parsing.
 pub fn parse(format: Option<&str>, data: &[u8]) {
-    for line in data.split(|&byte| byte == b'\n').take(64) {
-        parse_record(&record(line, reading(format), RECEIVED));
-    }
     // A record of several lines, as the multi-line joiner makes them.
     parse_record(&record(data, reading(format), RECEIVED));
+    let lines = data.split(|&byte| byte == b'\n').take(64);
+    let records: Vec<_> = lines.map(|line| record(line, reading(format), RECEIVED)).collect();
+    let mut events = Vec::new();
+    USED.with_borrow_mut(|parser| records.iter().for_each(|record| _ = parser.parse(record, &mut events)));
+    assert_eq!(events.len(), records.len(), "one record is one event");
+    events.iter().zip(&records).for_each(|(event, record)| look_at(event, record));
 }
 
 /// Parses one record twice, with a parser that has seen others and with a fresh one.

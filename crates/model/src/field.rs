@@ -42,38 +42,38 @@ pub enum Value<'a> {
     Address(IpAddr),
 }
 
-/// The first name of each is OpenTelemetry's (or ECS's, where OpenTelemetry has none); the others are known as well.
-const NAMES: &[(Field, &[&str])] = &[
-    (Field::ClientAddress, &["client.address", "source.ip", "client.ip", "source.address", "c-ip", "remote_addr", "src_ip"]),
-    (Field::Method, &["http.request.method", "cs-method", "http.method"]),
-    (Field::Url, &["url.original", "url.full", "cs-uri", "c-uri"]),
-    (Field::Path, &["url.path", "cs-uri-stem", "http.target"]),
-    (Field::Query, &["url.query", "cs-uri-query", "c-uri-query"]),
-    (Field::Status, &["http.response.status_code", "sc-status", "http.status_code", "status"]),
-    (Field::ResponseSize, &["http.response.body.size", "http.response.body.bytes", "sc-bytes", "bytes"]),
-    (Field::Referrer, &["http.request.header.referer", "http.request.referrer", "cs-referer"]),
-    (Field::UserAgent, &["user_agent.original", "cs-user-agent", "c-useragent", "user_agent"]),
-    (Field::Domain, &["server.address", "url.domain", "destination.domain", "cs-host", "vhost"]),
-    (Field::RequestBody, &["http.request.body.content"]),
-    (Field::User, &["user.name", "enduser.id", "cs-username", "user"]),
-    (Field::Session, &["session.id", "session_id", "trace.id", "trace_id"]),
-    (Field::Service, &["service.name", "service"]),
-    (Field::Host, &["host.name", "hostname", "host"]),
-    (Field::Level, &["log.level", "severity_text", "level"]),
-    (Field::Message, &["message", "body", "msg"]),
-    (Field::Logger, &["log.logger", "logger", "process.name"]),
-    (Field::Duration, &["event.duration", "duration"]),
-    (Field::Template, &["log.record.template", "template"]),
-    (Field::Source, &["log.file.path", "source"]),
-    (Field::Raw, &["event.original", "log.record.original"]),
+/// Lapwing's own fields.
+const OWN: &[Field] = &[
+    Field::ClientAddress,
+    Field::Method,
+    Field::Url,
+    Field::Path,
+    Field::Query,
+    Field::Status,
+    Field::ResponseSize,
+    Field::Referrer,
+    Field::UserAgent,
+    Field::Domain,
+    Field::RequestBody,
+    Field::User,
+    Field::Session,
+    Field::Service,
+    Field::Host,
+    Field::Level,
+    Field::Message,
+    Field::Logger,
+    Field::Duration,
+    Field::Template,
+    Field::Source,
+    Field::Raw,
 ];
 
 impl Field {
     /// The field of that name; an unknown name is a field of the record's own.
     #[must_use]
     pub fn named(name: &str) -> Field {
-        let known = NAMES.iter().find(|(_, names)| names.contains(&name));
-        known.map_or_else(|| Field::Other(name.into()), |(field, _)| field.clone())
+        let known = OWN.iter().find(|field| field.names().contains(&name));
+        known.cloned().unwrap_or_else(|| Field::Other(name.into()))
     }
 
     /// The name to show.
@@ -81,18 +81,44 @@ impl Field {
     pub fn name(&self) -> &str {
         match self {
             Field::Other(name) => name,
-            field => field.names().map_or("", |names| names[0]),
+            field => field.names().first().copied().unwrap_or_default(),
         }
     }
 
-    /// All names of one of Lapwing's own fields.
-    fn names(&self) -> Option<&'static [&'static str]> {
-        NAMES.iter().find(|(known, _)| known == self).map(|(_, names)| *names)
+    /// All names of one of Lapwing's own fields. The first is OpenTelemetry's (or ECS's, where OpenTelemetry has none).
+    const fn names(&self) -> &'static [&'static str] {
+        match self {
+            Field::ClientAddress => {
+                &["client.address", "source.ip", "client.ip", "source.address", "c-ip", "remote_addr", "src_ip"]
+            }
+            Field::Method => &["http.request.method", "cs-method", "http.method"],
+            Field::Url => &["url.original", "url.full", "cs-uri", "c-uri"],
+            Field::Path => &["url.path", "cs-uri-stem", "http.target"],
+            Field::Query => &["url.query", "cs-uri-query", "c-uri-query"],
+            Field::Status => &["http.response.status_code", "sc-status", "http.status_code", "status"],
+            Field::ResponseSize => &["http.response.body.size", "http.response.body.bytes", "sc-bytes", "bytes"],
+            Field::Referrer => &["http.request.header.referer", "http.request.referrer", "cs-referer"],
+            Field::UserAgent => &["user_agent.original", "cs-user-agent", "c-useragent", "user_agent"],
+            Field::Domain => &["server.address", "url.domain", "destination.domain", "cs-host", "vhost"],
+            Field::RequestBody => &["http.request.body.content"],
+            Field::User => &["user.name", "enduser.id", "cs-username", "user"],
+            Field::Session => &["session.id", "session_id", "trace.id", "trace_id"],
+            Field::Service => &["service.name", "service"],
+            Field::Host => &["host.name", "hostname", "host"],
+            Field::Level => &["log.level", "severity_text", "level"],
+            Field::Message => &["message", "body", "msg"],
+            Field::Logger => &["log.logger", "logger", "process.name"],
+            Field::Duration => &["event.duration", "duration"],
+            Field::Template => &["log.record.template", "template"],
+            Field::Source => &["log.file.path", "source"],
+            Field::Raw => &["event.original", "log.record.original"],
+            Field::Other(_) => &[],
+        }
     }
 
     /// The names by which Lapwing's own fields are known, the one to show first.
     pub fn known() -> impl Iterator<Item = &'static [&'static str]> {
-        NAMES.iter().map(|(_, names)| *names)
+        OWN.iter().map(Field::names)
     }
 }
 
@@ -102,7 +128,7 @@ impl Event {
     #[must_use]
     pub fn get(&self, field: &Field) -> Value<'_> {
         match self.placed(field) {
-            Value::Absent if !self.fields.is_empty() => field.names().map_or(Value::Absent, |names| self.other(names)),
+            Value::Absent if !self.fields.is_empty() => self.other(field.names()),
             value => value,
         }
     }

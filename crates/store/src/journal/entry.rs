@@ -8,6 +8,10 @@ pub(super) const HEADER: usize = 16;
 /// Longest payload. A damaged length beyond it is recognised at once.
 pub(super) const LONGEST: usize = 64 << 20;
 
+/// No sequence number gets this far: 285 years at a million a second. One beyond it, in an entry, a name or a snapshot, is damage,
+/// and would leave no numbers for what comes.
+pub(super) const LAST: u64 = 1 << 53;
+
 /// Appends one entry to `out`. The payload is no longer than [`LONGEST`].
 pub(super) fn encode(out: &mut Vec<u8>, sequence: u64, payload: &[u8]) {
     let length = (payload.len() as u32).to_le_bytes();
@@ -106,6 +110,6 @@ impl Scanner {
         self.at += (HEADER + size) as u64;
         let whole = checksum(length, sequence, &self.payload) == u32::from_le_bytes(crc);
         let sequence = u64::from_le_bytes(sequence);
-        Ok(Some((sequence, whole && sequence > self.last)))
+        Ok(Some((sequence, whole && sequence > self.last && sequence <= LAST)))
     }
 }

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 pub use replay::Replay;
 
 use crate::{Cause, Result, StoreError, disk};
-use entry::{HEADER, LONGEST};
+use entry::{HEADER, LAST, LONGEST};
 use segment::{Active, Recovered, Segment};
 
 /// Most that is held in memory between two commits, in bytes.
@@ -184,10 +184,13 @@ impl Journal {
     /// deleted) while a snapshot already counts on later numbers. Commits what is appended.
     ///
     /// # Errors
-    /// As [`Journal::commit`] and where a new segment cannot be made.
+    /// As [`Journal::commit`], where a new segment cannot be made, and [`Cause::Damaged`] for a number that none can have.
     pub fn skip_to(&mut self, sequence: u64) -> Result<()> {
         if sequence <= self.next {
             return Ok(());
+        }
+        if sequence > LAST {
+            return Err(self.error(Cause::Damaged, format!("a snapshot counts on the number {sequence}, which cannot be")));
         }
         self.commit()?;
         let next = std::mem::replace(&mut self.next, sequence);

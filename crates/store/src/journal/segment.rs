@@ -2,7 +2,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
-use super::entry::{HEADER, Scanner, Step};
+use super::entry::{HEADER, LAST, Scanner, Step};
 use crate::{Result, StoreError, disk};
 
 /// A file of entries, named by the sequence number that its first one has or will have.
@@ -26,7 +26,7 @@ impl Segment {
             let file = file.map_err(io)?;
             let name = file.file_name();
             let first = name.to_str().and_then(|name| name.strip_suffix(".log")).filter(|digits| digits.len() == 20);
-            if let Some(first) = first.and_then(|digits| digits.parse().ok()) {
+            if let Some(first) = first.and_then(|digits| digits.parse().ok()).filter(|first| *first <= LAST) {
                 let len = file.metadata().map_err(io)?.len();
                 segments.push(Segment { first, len, path: file.path() });
             }

@@ -197,6 +197,22 @@ fn numbers_that_a_snapshot_counts_on_are_not_given_again() {
 }
 
 #[test]
+fn numbers_that_none_can_have_are_damage_and_leave_numbers_for_what_comes() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut bytes = Vec::new();
+    entry::encode(&mut bytes, 1, &payload(1));
+    entry::encode(&mut bytes, u64::MAX, b"x");
+    fs::write(dir.path().join(format!("{:020}.log", 1)), bytes).unwrap();
+    fs::write(dir.path().join(format!("{:020}.log", u64::MAX)), b"torn").unwrap();
+    let mut journal = open(dir.path());
+    assert_eq!(sequences(&journal), [1]);
+    assert_eq!(journal.skip_to(u64::MAX).unwrap_err().cause(), Cause::Damaged);
+    let next = journal.next_seq();
+    fill(&mut journal, 2);
+    assert_eq!(sequences(&journal), [1, next, next + 1]);
+}
+
+#[test]
 fn at_its_limit_it_refuses_until_something_is_forgotten() {
     let dir = tempfile::tempdir().unwrap();
     let settings = Settings { limit_bytes: 10_000, segment_bytes: 1 << 30, fsync: false };
