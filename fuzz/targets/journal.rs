@@ -10,7 +10,12 @@ use libfuzzer_sys::arbitrary::Arbitrary;
 enum Piece<'a> {
     Raw(&'a [u8]),
     /// Laid out as an entry, with the right checksum unless it is changed.
-    Entry { sequence: u64, payload: &'a [u8], flip: u32, length: Option<u32> },
+    Entry {
+        sequence: u64,
+        payload: &'a [u8],
+        flip: u32,
+        length: Option<u32>,
+    },
     /// An entry with the next sequence number in line.
     Next(&'a [u8]),
 }

@@ -5,8 +5,27 @@ use lapwing_rules::{Correlations, Limits, RuleSet};
 use libfuzzer_sys::arbitrary::Arbitrary;
 
 const MODIFIERS: &[&str] = &[
-    "", "|contains", "|startswith", "|endswith", "|re", "|re|i", "|cidr", "|exists", "|gt", "|lte", "|base64", "|base64offset|contains",
-    "|wide|base64offset|contains", "|windash|contains", "|all|contains", "|cased", "|neq", "|fieldref", "|utf16", "|contains|all", "|re|m|s",
+    "",
+    "|contains",
+    "|startswith",
+    "|endswith",
+    "|re",
+    "|re|i",
+    "|cidr",
+    "|exists",
+    "|gt",
+    "|lte",
+    "|base64",
+    "|base64offset|contains",
+    "|wide|base64offset|contains",
+    "|windash|contains",
+    "|all|contains",
+    "|cased",
+    "|neq",
+    "|fieldref",
+    "|utf16",
+    "|contains|all",
+    "|re|m|s",
 ];
 
 #[derive(Debug, Arbitrary)]

@@ -8,7 +8,10 @@ use libfuzzer_sys::arbitrary::Arbitrary;
 enum Input<'a> {
     Raw(&'a [u8]),
     /// The right header and checksums for a body of any bytes.
-    Packed { sections: &'a [u8], behind: &'a [u8] },
+    Packed {
+        sections: &'a [u8],
+        behind: &'a [u8],
+    },
     Body(&'a [u8]),
 }
 

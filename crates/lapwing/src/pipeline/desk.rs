@@ -83,7 +83,7 @@ impl Desking {
             self.ready.send_replace(true);
         }
         if let Some(state) = joined.state {
-            self.snapshot(state, joined.memo.sequence, now);
+            self.snapshot(state, joined.memo.sequence, now, joined.figures.watermark);
         }
     }
 
@@ -133,6 +133,9 @@ impl Desking {
         if unheard > 0 {
             *stats.dropped.entry("alerts_not_told").or_default() += unheard;
         }
+        if self.desk.crowded_out() > 0 {
+            stats.dropped.insert("anomalies_closed_early", self.desk.crowded_out());
+        }
         drop(stats);
         let start = now.seconds().div_euclid(60);
         if start != minute.start {
@@ -155,7 +158,7 @@ impl Desking {
         }
     }
 
-    fn snapshot(&mut self, state: lapwing_detect::State, sequence: u64, now: Timestamp) {
+    fn snapshot(&mut self, state: lapwing_detect::State, sequence: u64, now: Timestamp, watermark: Timestamp) {
         let mut desk = Vec::new();
         self.desk.save(&mut desk);
         // Plain data always has a serial form.
@@ -177,7 +180,8 @@ impl Desking {
                 *lock(&self.live.stats).dropped.entry("snapshots_not_written").or_default() += 1;
             }
         }
-        if let Err(error) = lock(&self.live.store).prune(now - self.keeping.age(), self.keeping.anomalies) {
+        // Age counts in event time: what an old log tells of is not old the moment it is read.
+        if let Err(error) = lock(&self.live.store).prune(watermark.min(now) - self.keeping.age(), self.keeping.anomalies) {
             tracing::warn!("{error}");
         }
     }

@@ -7,10 +7,15 @@ use bytes::Bytes;
 use lapwing_model::{Origin, Position, Reading, Record, Timestamp};
 use serde::{Deserialize, Serialize};
 
-/// One entry of the journal.
+/// One entry of the journal. The bodies of the records follow it, one after the other, just as they came.
 #[derive(Debug, Serialize, Deserialize)]
 enum Entry<'a> {
-    Records { origin: Cow<'a, str>, reading: Cow<'a, Reading>, records: Vec<(i64, Cow<'a, [u8]>)> },
+    /// Of each record: when it was received, and the length of its body.
+    Records {
+        origin: Cow<'a, str>,
+        reading: Cow<'a, Reading>,
+        records: Vec<(i64, usize)>,
+    },
     Heartbeat(i64),
 }
 
@@ -38,9 +43,12 @@ pub fn encode(records: &[Record]) -> Vec<u8> {
     let entry = Entry::Records {
         origin: Cow::Borrowed(&first.origin.name),
         reading: Cow::Borrowed(&first.origin.reading),
-        records: records.iter().map(|record| (record.received.nanos(), Cow::Borrowed(&record.body[..]))).collect(),
+        records: records.iter().map(|record| (record.received.nanos(), record.body.len())).collect(),
     };
-    serial(&entry)
+    let mut bytes = serial(&entry);
+    bytes.reserve(records.iter().map(|record| record.body.len()).sum());
+    records.iter().for_each(|record| bytes.extend_from_slice(&record.body));
+    bytes
 }
 
 /// The bytes to append for a heartbeat.
@@ -55,17 +63,22 @@ fn serial(entry: &Entry<'_>) -> Vec<u8> {
 
 /// What was encoded; none where the bytes are no entry.
 pub fn decode(sequence: u64, payload: &[u8]) -> Option<Said> {
-    match postcard::from_bytes(payload).ok()? {
+    let (entry, mut bodies) = postcard::take_from_bytes(payload).ok()?;
+    match entry {
         Entry::Heartbeat(nanos) => Some(Said::Heartbeat(Timestamp::from_nanos(nanos))),
         Entry::Records { origin, reading, records } => {
             let origin = Origin::read_as(origin.into_owned(), reading.into_owned());
-            let record = |(nanos, body): (i64, Cow<'_, [u8]>)| Record {
-                body: Bytes::copy_from_slice(&body),
-                origin: Arc::clone(&origin),
-                position: Position::default(),
-                received: Timestamp::from_nanos(nanos),
+            let record = |(nanos, length): (i64, usize)| {
+                let (body, rest) = bodies.split_at_checked(length)?;
+                bodies = rest;
+                Some(Record {
+                    body: Bytes::copy_from_slice(body),
+                    origin: Arc::clone(&origin),
+                    position: Position::default(),
+                    received: Timestamp::from_nanos(nanos),
+                })
             };
-            let mut records: Vec<_> = records.into_iter().map(record).collect();
+            let mut records: Vec<_> = records.into_iter().map(record).collect::<Option<_>>()?;
             place(&mut records, sequence);
             Some(Said::Records(records))
         }
