@@ -6,6 +6,7 @@ pub mod config;
 mod generate;
 mod patterns;
 mod replay;
+mod report;
 
 mod run;
 mod scan;

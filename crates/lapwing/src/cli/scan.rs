@@ -8,12 +8,12 @@ use std::time::Duration;
 
 use clap::Args;
 use lapwing_alert::Desk;
-use lapwing_model::{Anomaly, AnomalyId, Severity, Timestamp};
+use lapwing_model::{Anomaly, AnomalyId, Severity};
 use lapwing_parse::Understood;
 use lapwing_source::{files, loss};
-use serde::Serialize;
 
 use super::config::Config;
+use super::report::{Report, Summary};
 use super::show::{self, Paint};
 use super::{Exit, Failed};
 use crate::pipeline::{self, Outcome};
@@ -49,28 +49,6 @@ pub enum Output {
 
 /// Anomalies that a scan keeps; beyond it the mildest are dropped and counted.
 const KEPT: usize = 20_000;
-
-/// What was read, and what was found in it.
-#[derive(Debug, Serialize)]
-pub struct Report {
-    pub summary: Summary,
-    pub anomalies: Vec<Anomaly>,
-}
-
-#[derive(Debug, Default, Serialize)]
-pub struct Summary {
-    pub files: Vec<String>,
-    pub format: &'static str,
-    pub lines: u64,
-    pub parsed: u64,
-    pub unparsed: u64,
-    pub first: Option<Timestamp>,
-    pub last: Option<Timestamp>,
-    /// Lines by what they were understood as.
-    pub formats: BTreeMap<&'static str, u64>,
-    /// Lines that were not understood, cut or told of an absurd time, and anomalies dropped, by reason.
-    pub losses: BTreeMap<&'static str, u64>,
-}
 
 /// Runs the command.
 ///
@@ -197,22 +175,6 @@ impl Gathering {
         summary.files = files;
         summary.settle(self.text);
         Report { summary: self.summary, anomalies }
-    }
-}
-
-impl Summary {
-    /// Text lines are understood in a log of text; among lines of a structured format they are what was not understood.
-    fn settle(&mut self, text: u64) {
-        let structured: u64 = self.formats.values().sum();
-        let most = self.formats.iter().max_by_key(|(_, count)| **count);
-        self.format = most.filter(|_| structured >= text).map_or("text", |(format, _)| format);
-        if text > 0 && structured >= text {
-            self.losses.insert("other-format", text);
-        } else if text > 0 {
-            self.formats.insert("text", text);
-        }
-        self.parsed = self.formats.values().sum();
-        self.unparsed = self.lines - self.parsed;
     }
 }
 

@@ -7,7 +7,7 @@ use lapwing_model::{Anomaly, Severity, Timestamp, is_harmless, printable};
 use serde::Serialize;
 
 use super::config::Loaded;
-use super::scan::{Report, Summary};
+use super::report::{Report, Summary};
 
 /// Whether to colour, decided once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -10,8 +10,8 @@ use lapwing_source::Bookmarks;
 use lapwing_store::snapshot::{self, Snapshot};
 use tokio::sync::watch;
 
+use super::handle::Live;
 use super::journal::Memo;
-use super::live::Live;
 use super::teller::Tellers;
 use super::workers::{Joined, Joiner};
 use super::{Keeping, SNAPSHOT_VERSION, lock};

@@ -11,12 +11,13 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
 use lapwing_alert::{Desk, Sink};
-use lapwing_model::{Anomaly, Timestamp};
-use lapwing_source::{Bookmarks, Intake};
-use lapwing_store::{Journal, Reader, Store, snapshot};
+use lapwing_model::Timestamp;
+use lapwing_source::Bookmarks;
+use lapwing_store::{Journal, Store, snapshot};
 use tokio::sync::{broadcast, watch};
 
 use super::desk::{self, Desking};
+use super::handle::Live;
 use super::journal::{Journaling, Memo};
 use super::stats::Stats;
 use super::teller::Tellers;
@@ -38,21 +39,6 @@ pub struct Plan {
     pub sinks: Vec<Box<dyn Sink>>,
     pub keeping: Keeping,
     pub clock: fn() -> Timestamp,
-}
-
-/// A handle on the running service, for sources and servers. Cheap to clone.
-#[derive(Debug, Clone)]
-pub struct Live {
-    pub intake: Intake,
-    pub stats: Arc<Mutex<Stats>>,
-    /// The one writer; only for short moments.
-    pub store: Arc<Mutex<Store>>,
-    /// Judges at once what is asked for directly, with a memory of its own.
-    pub engine: Arc<Mutex<Engine>>,
-    pub notices: broadcast::Sender<Arc<Anomaly>>,
-    pub ready: watch::Receiver<bool>,
-    pub clock: fn() -> Timestamp,
-    blueprint: Arc<Blueprint>,
 }
 
 /// The threads behind a [`Live`].
@@ -143,23 +129,6 @@ impl Service {
             None if !ended => Err("a thread of the pipeline panicked".to_owned()),
             None => Ok(()),
         }
-    }
-}
-
-impl Live {
-    /// # Errors
-    /// Where the store cannot be read.
-    pub fn reader(&self) -> Result<Reader, lapwing_store::StoreError> {
-        lock(&self.store).reader()
-    }
-
-    /// Forgets everything that was asked for directly.
-    ///
-    /// # Errors
-    /// As [`Engine::new`].
-    pub fn reset_engine(&self) -> Result<(), String> {
-        *lock(&self.engine) = Engine::new(&self.blueprint)?;
-        Ok(())
     }
 }
 

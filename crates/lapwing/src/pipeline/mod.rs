@@ -3,6 +3,7 @@
 mod desk;
 mod engine;
 mod entry;
+mod handle;
 mod journal;
 mod keeping;
 mod live;
@@ -16,11 +17,12 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 pub use engine::{Engine, Judged};
+pub use handle::Live;
 pub use keeping::Keeping;
 use lapwing_detect::{Ensemble, EnsembleSettings, Setup, Shard, State};
 use lapwing_model::Timestamp;
 use lapwing_parse::template;
-pub use live::{Live, Plan, Service, start as start_live};
+pub use live::{Plan, Service, start as start_live};
 pub use sequencer::{Sequencer, mined};
 pub use stats::Stats;
 pub use through::{Outcome, through};

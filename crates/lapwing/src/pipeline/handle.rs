@@ -1,0 +1,41 @@
+use std::sync::{Arc, Mutex};
+
+use lapwing_model::{Anomaly, Timestamp};
+use lapwing_source::Intake;
+use lapwing_store::{Reader, Store};
+use tokio::sync::{broadcast, watch};
+
+use super::stats::Stats;
+use super::{Blueprint, Engine, lock};
+
+/// A handle on the running service, for sources and servers. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Live {
+    pub intake: Intake,
+    pub stats: Arc<Mutex<Stats>>,
+    /// The one writer; only for short moments.
+    pub store: Arc<Mutex<Store>>,
+    /// Judges at once what is asked for directly, with a memory of its own.
+    pub engine: Arc<Mutex<Engine>>,
+    pub notices: broadcast::Sender<Arc<Anomaly>>,
+    pub ready: watch::Receiver<bool>,
+    pub clock: fn() -> Timestamp,
+    pub(super) blueprint: Arc<Blueprint>,
+}
+
+impl Live {
+    /// # Errors
+    /// Where the store cannot be read.
+    pub fn reader(&self) -> Result<Reader, lapwing_store::StoreError> {
+        lock(&self.store).reader()
+    }
+
+    /// Forgets everything that was asked for directly.
+    ///
+    /// # Errors
+    /// As [`Engine::new`].
+    pub fn reset_engine(&self) -> Result<(), String> {
+        *lock(&self.engine) = Engine::new(&self.blueprint)?;
+        Ok(())
+    }
+}
