@@ -130,6 +130,7 @@ impl Desking {
     fn count(&self, joined: &Joined<Memo>, unheard: u64, now: Timestamp, minute: &mut Minute) {
         let mut stats = lock(&self.live.stats);
         stats.count(joined, now);
+        stats.in_flight = self.joiner.in_flight();
         if unheard > 0 {
             *stats.dropped.entry("alerts_not_told").or_default() += unheard;
         }

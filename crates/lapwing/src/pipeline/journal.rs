@@ -45,6 +45,21 @@ pub struct Journaling {
     pub runtime: tokio::runtime::Handle,
 }
 
+/// Small blocks of one origin that became durable together are judged together: a batch has its price, however small it is.
+#[derive(Default)]
+struct Pushed {
+    records: Vec<Record>,
+    sequence: u64,
+}
+
+impl Pushed {
+    fn takes(&self, records: &[Record]) -> bool {
+        let origin = |records: &[Record]| records.first().map(|record| record.origin.id);
+        self.records.is_empty()
+            || (origin(&self.records) == origin(records) && self.records.len() + records.len() <= lapwing_source::BLOCK)
+    }
+}
+
 enum Next {
     Blocks(Vec<Block>),
     Quiet,
@@ -138,6 +153,7 @@ impl Journaling {
             group.push((block, *sequence, outcome.map_err(|(_, refused)| refused)));
         }
         let committed = self.journal.as_mut().map_or(Ok(()), Journal::commit);
+        let mut waiting = Pushed::default();
         for (block, sequence, outcome) in group {
             let pushed = block.accepted.is_some();
             let failed = committed.as_ref().err().filter(|_| pushed).map(|error| Refused(error.to_string().into()));
@@ -147,10 +163,18 @@ impl Journaling {
                 // Whoever asked may have gone away; what was accepted is judged all the same.
                 let _ = accepted.send(outcome);
             }
-            if taken {
+            if taken && pushed {
+                if !waiting.takes(&block.records) {
+                    self.feed_pushed(std::mem::take(&mut waiting));
+                }
+                waiting.records.extend(block.records);
+                waiting.sequence = sequence;
+            } else if taken {
+                self.feed_pushed(std::mem::take(&mut waiting));
                 self.feed(block.records, None, Memo { sequence, bookmark: block.bookmark, caught_up: false });
             }
         }
+        self.feed_pushed(waiting);
         room
     }
 
@@ -184,6 +208,12 @@ impl Journaling {
         self.feeder.feed(work);
     }
 
+    fn feed_pushed(&mut self, pushed: Pushed) {
+        if !pushed.records.is_empty() {
+            self.feed(pushed.records, None, Memo { sequence: pushed.sequence, ..Memo::default() });
+        }
+    }
+
     fn feed(&mut self, records: Vec<Record>, heartbeat: Option<Timestamp>, memo: Memo) {
         self.feeder.feed(Work { records, heartbeat, barrier: false, memo });
     }
@@ -195,9 +225,7 @@ impl Journaling {
         {
             tracing::warn!("{error}");
         }
-        let mut stats = lock(&self.stats);
-        stats.in_flight = self.feeder.in_flight();
-        stats.journal_bytes = self.journal.as_ref().map_or(0, Journal::bytes);
+        lock(&self.stats).journal_bytes = self.journal.as_ref().map_or(0, Journal::bytes);
     }
 }
 

@@ -177,15 +177,15 @@ impl<M> Feeder<M> {
         self.next += 1;
         sent
     }
+}
 
+impl<M> Joiner<M> {
     /// Blocks in flight now.
     #[must_use]
     pub fn in_flight(&self) -> usize {
         self.permits.len()
     }
-}
 
-impl<M> Joiner<M> {
     /// Gives a batch back that is done with: its memory is used again. (Memory that one thread takes and another frees, again
     /// and again, grows the process far beyond what is in use.)
     pub fn recycle(&self, batch: Arc<Batch>) {

@@ -26,7 +26,7 @@ impl Segment {
             let file = file.map_err(io)?;
             let name = file.file_name();
             let first = name.to_str().and_then(|name| name.strip_suffix(".log")).filter(|digits| digits.len() == 20);
-            if let Some(first) = first.and_then(|digits| digits.parse().ok()).filter(|first| *first <= LAST) {
+            if let Some(first) = first.and_then(|digits| digits.parse().ok()).filter(|first| (1..=LAST).contains(first)) {
                 let len = file.metadata().map_err(io)?.len();
                 segments.push(Segment { first, len, path: file.path() });
             }

@@ -203,13 +203,24 @@ fn numbers_that_none_can_have_are_damage_and_leave_numbers_for_what_comes() {
     entry::encode(&mut bytes, 1, &payload(1));
     entry::encode(&mut bytes, u64::MAX, b"x");
     fs::write(dir.path().join(format!("{:020}.log", 1)), bytes).unwrap();
-    fs::write(dir.path().join(format!("{:020}.log", u64::MAX)), b"torn").unwrap();
+    for none in [u64::MAX, LAST + 1] {
+        fs::write(dir.path().join(format!("{none:020}.log")), b"").unwrap();
+    }
     let mut journal = open(dir.path());
     assert_eq!(sequences(&journal), [1]);
     assert_eq!(journal.skip_to(u64::MAX).unwrap_err().cause(), Cause::Damaged);
     let next = journal.next_seq();
     fill(&mut journal, 2);
     assert_eq!(sequences(&journal), [1, next, next + 1]);
+}
+
+#[test]
+fn a_file_by_the_name_of_no_number_is_left_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join(format!("{:020}.log", 0)), b"").unwrap();
+    let mut journal = open(dir.path());
+    fill(&mut journal, 2);
+    assert_eq!(sequences(&journal), [1, 2], "an entry numbered 0 would never be read again");
 }
 
 #[test]
