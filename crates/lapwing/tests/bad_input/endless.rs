@@ -55,9 +55,9 @@ fn a_gzip_bomb_over_http_is_refused_and_memory_stays_flat() {
     }
     assert_lives(&mut service);
     let after = peak_of(service.pid()).expect("alive");
-    // What fits into the limit of a body (16 MiB) is unpacked before it shows that more follows; the allocator may keep the
-    // memory of each of the four. Unpacked, they would be 4 GiB.
-    assert_below("four gzip bombs over HTTP, beyond what was there before", after - before + 1, 128 * MIB);
+    // What fits into the limit of a body (16 MiB) is unpacked before it shows that more follows, and the allocator keeps such
+    // a buffer for each thread for a while.
+    assert_below("gzip bombs over HTTP, beyond what was there before", after - before + 1, 96 * MIB);
     service.stop();
 }
 
