@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use crate::{Entity, Keys, Origin, Position, Scope, Text, Timestamp, printable};
+use crate::{Entity, Keys, Origin, Others, Position, Scope, Text, Timestamp, printable};
 
 /// What was understood of a record. Its texts are [`Text`] spans into `raw` and `decoded`.
 #[derive(Debug, Clone)]
@@ -33,8 +33,7 @@ pub struct Event {
     /// The template that the miner put the text under; 0 until it has.
     pub template: u64,
     pub detail: Detail,
-    /// Fields of structured records that have no place of their own, as name and value.
-    pub fields: Vec<(Text, Text)>,
+    pub others: Others,
     pub raw: Bytes,
     /// What decoding changed (JSON escapes) and values made by parsing; empty for most events.
     pub decoded: Vec<u8>,
@@ -161,7 +160,7 @@ impl Event {
             skeleton: 0,
             template: 0,
             detail,
-            fields: Vec::new(),
+            others: Others::default(),
             raw: record.body.clone(),
             decoded: Vec::new(),
         }

@@ -1,5 +1,6 @@
 use std::net::IpAddr;
 
+use crate::others::mark;
 use crate::{Detail, Event, Level};
 
 /// A field of an event, by its OpenTelemetry or ECS name. Look the name up once, then read it from every event.
@@ -42,6 +43,23 @@ pub enum Value<'a> {
     Address(IpAddr),
 }
 
+/// What one of Lapwing's own fields is called.
+struct Names {
+    all: &'static [&'static str],
+    marks: u64,
+}
+
+impl Names {
+    const fn new(all: &'static [&'static str]) -> Names {
+        let (mut marks, mut at) = (0, 0);
+        while at < all.len() {
+            marks |= mark(all[at].as_bytes());
+            at += 1;
+        }
+        Names { all, marks }
+    }
+}
+
 /// Lapwing's own fields.
 const OWN: &[Field] = &[
     Field::ClientAddress,
@@ -72,7 +90,7 @@ impl Field {
     /// The field of that name; an unknown name is a field of the record's own.
     #[must_use]
     pub fn named(name: &str) -> Field {
-        let known = OWN.iter().find(|field| field.names().contains(&name));
+        let known = OWN.iter().find(|field| field.names().all.contains(&name));
         known.cloned().unwrap_or_else(|| Field::Other(name.into()))
     }
 
@@ -81,44 +99,46 @@ impl Field {
     pub fn name(&self) -> &str {
         match self {
             Field::Other(name) => name,
-            field => field.names().first().copied().unwrap_or_default(),
+            field => field.names().all.first().copied().unwrap_or_default(),
         }
     }
 
     /// All names of one of Lapwing's own fields. The first is OpenTelemetry's (or ECS's, where OpenTelemetry has none).
-    const fn names(&self) -> &'static [&'static str] {
+    const fn names(&self) -> &'static Names {
         match self {
             Field::ClientAddress => {
-                &["client.address", "source.ip", "client.ip", "source.address", "c-ip", "remote_addr", "src_ip"]
+                const { &Names::new(&["client.address", "source.ip", "client.ip", "source.address", "c-ip", "remote_addr", "src_ip"]) }
             }
-            Field::Method => &["http.request.method", "cs-method", "http.method"],
-            Field::Url => &["url.original", "url.full", "cs-uri", "c-uri"],
-            Field::Path => &["url.path", "cs-uri-stem", "http.target"],
-            Field::Query => &["url.query", "cs-uri-query", "c-uri-query"],
-            Field::Status => &["http.response.status_code", "sc-status", "http.status_code", "status"],
-            Field::ResponseSize => &["http.response.body.size", "http.response.body.bytes", "sc-bytes", "bytes"],
-            Field::Referrer => &["http.request.header.referer", "http.request.referrer", "cs-referer"],
-            Field::UserAgent => &["user_agent.original", "cs-user-agent", "c-useragent", "user_agent"],
-            Field::Domain => &["server.address", "url.domain", "destination.domain", "cs-host", "vhost"],
-            Field::RequestBody => &["http.request.body.content"],
-            Field::User => &["user.name", "enduser.id", "cs-username", "user"],
-            Field::Session => &["session.id", "session_id", "trace.id", "trace_id"],
-            Field::Service => &["service.name", "service"],
-            Field::Host => &["host.name", "hostname", "host"],
-            Field::Level => &["log.level", "severity_text", "level"],
-            Field::Message => &["message", "body", "msg"],
-            Field::Logger => &["log.logger", "logger", "process.name"],
-            Field::Duration => &["event.duration", "duration"],
-            Field::Template => &["log.record.template", "template"],
-            Field::Source => &["log.file.path", "source"],
-            Field::Raw => &["event.original", "log.record.original"],
-            Field::Other(_) => &[],
+            Field::Method => const { &Names::new(&["http.request.method", "cs-method", "http.method"]) },
+            Field::Url => const { &Names::new(&["url.original", "url.full", "cs-uri", "c-uri"]) },
+            Field::Path => const { &Names::new(&["url.path", "cs-uri-stem", "http.target"]) },
+            Field::Query => const { &Names::new(&["url.query", "cs-uri-query", "c-uri-query"]) },
+            Field::Status => const { &Names::new(&["http.response.status_code", "sc-status", "http.status_code", "status"]) },
+            Field::ResponseSize => {
+                const { &Names::new(&["http.response.body.size", "http.response.body.bytes", "sc-bytes", "bytes"]) }
+            }
+            Field::Referrer => const { &Names::new(&["http.request.header.referer", "http.request.referrer", "cs-referer"]) },
+            Field::UserAgent => const { &Names::new(&["user_agent.original", "cs-user-agent", "c-useragent", "user_agent"]) },
+            Field::Domain => const { &Names::new(&["server.address", "url.domain", "destination.domain", "cs-host", "vhost"]) },
+            Field::RequestBody => const { &Names::new(&["http.request.body.content"]) },
+            Field::User => const { &Names::new(&["user.name", "enduser.id", "cs-username", "user"]) },
+            Field::Session => const { &Names::new(&["session.id", "session_id", "trace.id", "trace_id"]) },
+            Field::Service => const { &Names::new(&["service.name", "service"]) },
+            Field::Host => const { &Names::new(&["host.name", "hostname", "host"]) },
+            Field::Level => const { &Names::new(&["log.level", "severity_text", "level"]) },
+            Field::Message => const { &Names::new(&["message", "body", "msg"]) },
+            Field::Logger => const { &Names::new(&["log.logger", "logger", "process.name"]) },
+            Field::Duration => const { &Names::new(&["event.duration", "duration"]) },
+            Field::Template => const { &Names::new(&["log.record.template", "template"]) },
+            Field::Source => const { &Names::new(&["log.file.path", "source"]) },
+            Field::Raw => const { &Names::new(&["event.original", "log.record.original"]) },
+            Field::Other(_) => const { &Names::new(&[]) },
         }
     }
 
     /// The names by which Lapwing's own fields are known, the one to show first.
     pub fn known() -> impl Iterator<Item = &'static [&'static str]> {
-        OWN.iter().map(Field::names)
+        OWN.iter().map(|field| field.names().all)
     }
 }
 
@@ -127,8 +147,11 @@ impl Event {
     /// one of its names (an application may well have a `status` that is no HTTP status).
     #[must_use]
     pub fn get(&self, field: &Field) -> Value<'_> {
+        if let Field::Other(name) = field {
+            return self.other(&[name], mark(name.as_bytes()));
+        }
         match self.placed(field) {
-            Value::Absent if !self.fields.is_empty() => self.other(field.names()),
+            Value::Absent => self.other(field.names().all, field.names().marks),
             value => value,
         }
     }
@@ -158,14 +181,16 @@ impl Event {
             (Field::RequestBody, Detail::Web(web)) => text(web.body),
             (Field::Message, Detail::Log(log)) => text(log.message),
             (Field::Logger, Detail::Log(log)) => text(log.logger),
-            (Field::Other(name), _) => self.other(&[name]),
             _ => Value::Absent,
         }
     }
 
-    fn other(&self, names: &[&str]) -> Value<'_> {
-        let found = names.iter().find_map(|name| self.fields.iter().find(|(key, _)| self.text(*key) == name.as_bytes()));
-        found.map_or(Value::Absent, |(_, value)| Value::Text(self.text(*value)))
+    fn other(&self, names: &[&str], marks: u64) -> Value<'_> {
+        if !self.others.may_have(marks) {
+            return Value::Absent;
+        }
+        let named = |name: &&str| self.others.iter().find(|(key, _)| self.text(*key) == name.as_bytes());
+        names.iter().find_map(named).map_or(Value::Absent, |(_, value)| Value::Text(self.text(value)))
     }
 }
 
@@ -191,7 +216,7 @@ mod tests {
             received: crate::Timestamp::EPOCH,
         };
         let mut event = Event::new(&record, Detail::Log(crate::Log::default()));
-        event.fields.push((crate::Text::raw(0, 6), crate::Text::raw(7, 9)));
+        event.keep(crate::Text::raw(0, 6), crate::Text::raw(7, 9));
         assert_eq!(event.get(&Field::named("status")), Value::Text(b"ok"));
         assert_eq!(event.get(&Field::named("http.request.method")), Value::Absent);
     }

@@ -2,15 +2,12 @@
 
 use std::time::Duration;
 
-use lapwing_model::{Detail, Event, Level, Log, Text, Web};
+use lapwing_model::{Detail, Event, Level, Log, Others, Text, Web};
 
 use crate::address::{address, with_port};
 use crate::line::number;
 use crate::names::{SLOTS, Slot};
 use crate::{Tools, access, duration, extract, names, syslog, time};
-
-/// More fields than this are left out: a record has few, an attack has many.
-pub(crate) const MOST_FIELDS: usize = 128;
 
 /// The fields of one record that Lapwing knows the meaning of.
 #[derive(Debug)]
@@ -222,11 +219,11 @@ impl Draft {
 
     pub(crate) fn keep_rest(&self, event: &mut Event) {
         for (slot, &(name, value)) in self.values.iter().enumerate().filter(|(_, (_, value))| !value.is_absent()) {
-            if event.fields.len() >= MOST_FIELDS {
+            if event.others.len() >= Others::MOST {
                 return;
             }
             let name = if name.is_absent() { store(event, names::name_at(slot).as_bytes()) } else { name };
-            event.fields.push((name, value));
+            event.keep(name, value);
         }
     }
 }
@@ -250,9 +247,9 @@ pub(crate) fn store(event: &mut Event, bytes: &[u8]) -> Text {
 
 /// Keeps a field under a name that the record does not hold.
 pub(crate) fn keep(event: &mut Event, name: &[u8], value: Text) {
-    if event.fields.len() < MOST_FIELDS {
+    if event.others.len() < Others::MOST {
         let name = store(event, name);
-        event.fields.push((name, value));
+        event.keep(name, value);
     }
 }
 

@@ -2,7 +2,7 @@
 
 use lapwing_model::{Event, Text};
 
-use crate::draft::{Draft, MOST_FIELDS, store};
+use crate::draft::{Draft, store};
 use crate::line::{Line, skip_spaces};
 use crate::names::Slot;
 use crate::{Format, Outcome, Tools};
@@ -41,8 +41,8 @@ pub(crate) fn read(line: Line<'_>, event: &mut Event, tools: &mut Tools) -> Outc
     while let Some((pair, after)) = pair(rest).or_else(|| bare(rest)) {
         let value = value(line, &pair, event);
         let slot = tools.names.slot(pair.key);
-        if !slot.is_some_and(|slot| draft.put(slot, line.text(pair.key), value)) && event.fields.len() < MOST_FIELDS {
-            event.fields.push((line.text(pair.key), value));
+        if !slot.is_some_and(|slot| draft.put(slot, line.text(pair.key), value)) {
+            event.keep(line.text(pair.key), value);
         }
         rest = skip_spaces(after);
     }

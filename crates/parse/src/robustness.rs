@@ -72,7 +72,7 @@ fn ask(line: &[u8]) {
     }
     assert!(event.raw.len() <= line.len());
     assert!(event.decoded.len() <= line.len() * 20 + 64, "{} bytes decoded of {}", event.decoded.len(), line.len());
-    assert!(event.fields.len() <= 128 && event.skeleton != 0);
+    assert!(event.others.len() <= 128 && event.skeleton != 0);
     assert!(!event.entity().name.is_empty());
 }
 

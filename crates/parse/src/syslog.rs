@@ -223,9 +223,7 @@ fn data<'a>(line: Line<'_>, mut rest: &'a [u8], event: &mut Event) -> Option<&'a
             let value = &parameter[equals + 2..];
             let close = unescaped_quote(value)?;
             let name = line.text(&parameter[..equals]);
-            if event.fields.len() < draft::MOST_FIELDS {
-                event.fields.push((name, line.text(&value[..close])));
-            }
+            event.keep(name, line.text(&value[..close]));
             rest = &value[close + 1..];
         }
         rest = rest.strip_prefix(b"]")?;

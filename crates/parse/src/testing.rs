@@ -73,7 +73,7 @@ pub(crate) fn told(line: impl AsRef<[u8]>) -> String {
             say("message", text(log.message));
         }
     }
-    for &(name, value) in &event.fields {
+    for (name, value) in event.others.iter() {
         say(&format!("+{}", text(name)), text(value));
     }
     parts.join(" ")

@@ -44,7 +44,7 @@ fn every_line_of_a_real_access_log_is_combined_with_client_time_and_status() {
             "{:?}",
             event.raw
         );
-        assert!(!event.client_text.is_empty() && event.decoded.is_empty() && event.fields.is_empty(), "{:?}", event.raw);
+        assert!(!event.client_text.is_empty() && event.decoded.is_empty() && event.others.is_empty(), "{:?}", event.raw);
     }
 }
 

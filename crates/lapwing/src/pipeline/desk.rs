@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::Sender;
 use lapwing_alert::{Change, Desk};
@@ -30,7 +31,21 @@ pub struct Desking {
     pub forget: Sender<u64>,
     pub bookmarks: Bookmarks,
     pub keeping: Keeping,
+    pub unstored: Unstored,
 }
+
+/// Anomalies that the store could not take for now (a full disk): each in its newest form.
+#[derive(Default)]
+pub struct Unstored {
+    anomalies: BTreeMap<AnomalyId, Anomaly>,
+    next_try: Option<Instant>,
+}
+
+/// With more of them unstored, nothing more is judged until the store takes them.
+const UNSTORED: usize = 10_000;
+
+/// Between two tries.
+const RETRY: Duration = Duration::from_millis(500);
 
 /// What was counted since it was last written to the store.
 #[derive(Default)]
@@ -62,9 +77,7 @@ impl Desking {
     fn take(&mut self, joined: Joined<Memo>, minute: &mut Minute) {
         let now = (self.live.clock)();
         let (changed, told) = self.group(&joined, minute);
-        if !changed.is_empty() {
-            self.store(&changed);
-        }
+        self.store(changed);
         for anomaly in &told {
             // No listener is no error.
             let _ = self.live.notices.send(Arc::new(anomaly.clone()));
@@ -105,25 +118,43 @@ impl Desking {
         (changed.into_values().map(|(anomaly, _)| anomaly).collect(), told)
     }
 
-    /// Anomalies wait for the store: nothing is acknowledged as done before they are in it.
-    fn store(&self, anomalies: &[Anomaly]) {
-        loop {
-            match lock(&self.live.store).put(anomalies) {
-                Ok(()) => {
-                    lock(&self.live.stats).trouble = None;
+    /// Stores anomalies, or keeps them until the store can take them: a full disk stops neither judging nor telling. No
+    /// snapshot is written meanwhile, so that after a crash a replay finds them again.
+    fn store(&mut self, changed: Vec<Anomaly>) {
+        self.unstored.anomalies.extend(changed.into_iter().map(|anomaly| (anomaly.id, anomaly)));
+        while !self.unstored.anomalies.is_empty() {
+            if let Some(wait) = self.unstored.next_try.and_then(|at| at.checked_duration_since(Instant::now())) {
+                if self.unstored.anomalies.len() <= UNSTORED {
                     return;
                 }
-                Err(error) => {
-                    tracing::error!("{error}");
-                    let mut stats = lock(&self.live.stats);
-                    stats.trouble = Some(error.to_string());
-                    if !error.is_passing() {
-                        *stats.dropped.entry("anomalies_not_stored").or_default() += anomalies.len() as u64;
-                        return;
-                    }
+                std::thread::sleep(wait);
+            }
+            self.try_to_store();
+        }
+    }
+
+    fn try_to_store(&mut self) {
+        let Unstored { anomalies, next_try } = &mut self.unstored;
+        let stored = lock(&self.live.store).put(anomalies.values());
+        let mut stats = lock(&self.live.stats);
+        match stored {
+            Ok(()) => {
+                stats.trouble = None;
+                *next_try = None;
+                anomalies.clear();
+            }
+            Err(error) => {
+                let said = error.to_string();
+                if stats.trouble.as_ref() != Some(&said) {
+                    tracing::error!("{said}");
+                }
+                stats.trouble = Some(said);
+                *next_try = Some(Instant::now() + RETRY);
+                if !error.is_passing() {
+                    *stats.dropped.entry("anomalies_not_stored").or_default() += anomalies.len() as u64;
+                    anomalies.clear();
                 }
             }
-            std::thread::sleep(std::time::Duration::from_secs(1));
         }
     }
 
@@ -160,6 +191,13 @@ impl Desking {
     }
 
     fn snapshot(&mut self, state: lapwing_detect::State, sequence: u64, now: Timestamp, watermark: Timestamp) {
+        self.unstored.next_try = None;
+        self.store(Vec::new());
+        if !self.unstored.anomalies.is_empty() {
+            tracing::error!("no snapshot is written while {} anomalies wait for the store", self.unstored.anomalies.len());
+            *lock(&self.live.stats).dropped.entry("snapshots_not_written").or_default() += 1;
+            return;
+        }
         let mut desk = Vec::new();
         self.desk.save(&mut desk);
         // Plain data always has a serial form.

@@ -102,6 +102,7 @@ pub fn start(plan: Plan) -> Result<(Service, Live, Bookmarks), String> {
         forget: forget_in,
         bookmarks: kept.bookmarks.clone(),
         keeping: plan.keeping,
+        unstored: Default::default(),
     };
     let spawn = |name: &str, run: Box<dyn FnOnce() + Send>| {
         std::thread::Builder::new()

@@ -93,10 +93,19 @@ fn on_a_full_disk_pushed_data_is_refused_and_none_that_was_accepted_is_lost() {
         std::thread::sleep(Duration::from_millis(100));
     }
     service.settle();
-    let stored: BTreeSet<u64> =
-        service.anomalies().iter().filter_map(|anomaly| anomaly["entity"].as_str()?.strip_prefix("svc-")?.parse().ok()).collect();
-    let lost: Vec<_> = accepted.difference(&stored).collect();
-    assert!(lost.is_empty(), "{} of {} accepted are lost: {lost:?}", lost.len(), accepted.len());
+    // What waited for the store is tried again as time passes.
+    let until = Instant::now() + Duration::from_secs(20);
+    let stored = loop {
+        let anomalies = service.anomalies();
+        let number = |anomaly: &serde_json::Value| anomaly["entity"].as_str()?.strip_prefix("svc-")?.parse().ok();
+        let stored: BTreeSet<u64> = anomalies.iter().filter_map(number).collect();
+        let lost: Vec<_> = accepted.difference(&stored).collect();
+        if lost.is_empty() {
+            break stored;
+        }
+        assert!(Instant::now() < until, "{} of {} accepted are lost: {lost:?}", lost.len(), accepted.len());
+        std::thread::sleep(Duration::from_millis(200));
+    };
     let unexpected: Vec<_> = stored.difference(&accepted).collect();
     assert!(unexpected.is_empty(), "judged although it was refused: {unexpected:?}");
     assert_eq!(metric(&mut service, "lapwing_dropped_total{reason=\"anomalies_not_stored\"}"), 0);

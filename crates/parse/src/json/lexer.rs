@@ -1,4 +1,4 @@
-//! The tokens of JSON (RFC 8259), as spans. Lenient where it costs nothing: control characters in strings and bytes that
+//! The tokens of JSON (RFC 8259), as texts: of the line or, where a string has escapes, of the bytes decoded from it. Lenient where it costs nothing: control characters in strings and bytes that
 //! are no UTF-8 are kept as they are, because attackers send them and the line must be read all the same.
 
 use lapwing_model::Text;
@@ -9,38 +9,20 @@ use crate::line::Line;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Malformed;
 
-/// A value's bytes: in the line, or in the decoded bytes where a string has escapes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Span {
-    Plain(usize, usize),
-    Decoded(usize, usize),
-}
-
-impl Span {
-    pub(super) fn of<'b>(self, line: &'b [u8], decoded: &'b [u8]) -> &'b [u8] {
-        match self {
-            Span::Plain(start, end) => &line[start..end],
-            Span::Decoded(start, end) => &decoded[start..end],
-        }
-    }
-
-    pub(super) fn text(self, line: Line<'_>) -> Text {
-        match self {
-            Span::Plain(start, end) => line.text(&line.bytes[start..end]),
-            Span::Decoded(start, end) => Text::decoded(start, end),
-        }
-    }
-}
-
 #[derive(Debug)]
 pub(super) struct Lexer<'a> {
+    line: Line<'a>,
     bytes: &'a [u8],
     at: usize,
 }
 
 impl<'a> Lexer<'a> {
-    pub(super) fn new(bytes: &'a [u8]) -> Self {
-        Lexer { bytes, at: 0 }
+    pub(super) fn new(line: Line<'a>) -> Self {
+        Lexer { line, bytes: line.bytes, at: 0 }
+    }
+
+    fn plain(&self, start: usize, end: usize) -> Text {
+        self.line.text(&self.bytes[start..end])
     }
 
     /// The next byte that is no blank.
@@ -74,19 +56,19 @@ impl<'a> Lexer<'a> {
         if self.peek().is_none() { Ok(()) } else { Err(Malformed) }
     }
 
-    pub(super) fn string(&mut self, decoded: &mut Vec<u8>) -> Result<Span, Malformed> {
+    pub(super) fn string(&mut self, decoded: &mut Vec<u8>) -> Result<Text, Malformed> {
         self.expect(b'"')?;
         let start = self.at;
         let stop = start + memchr2(b'"', b'\\', &self.bytes[start..]).ok_or(Malformed)?;
         if self.bytes[stop] == b'"' {
             self.at = stop + 1;
-            return Ok(Span::Plain(start, stop));
+            return Ok(self.plain(start, stop));
         }
         let begun = decoded.len();
         decoded.extend_from_slice(&self.bytes[start..stop]);
         self.at = stop;
         self.unescape(decoded)?;
-        Ok(Span::Decoded(begun, decoded.len()))
+        Ok(Text::decoded(begun, decoded.len()))
     }
 
     /// Decodes the rest of a string, from its first backslash on.
@@ -141,7 +123,7 @@ impl<'a> Lexer<'a> {
     }
 
     /// A string, number, `true` or `false`; nothing for `null`. A list or an object is one value, as it stands.
-    pub(super) fn scalar(&mut self, decoded: &mut Vec<u8>) -> Result<Option<Span>, Malformed> {
+    pub(super) fn scalar(&mut self, decoded: &mut Vec<u8>) -> Result<Option<Text>, Malformed> {
         match self.peek().ok_or(Malformed)? {
             b'"' => self.string(decoded).map(Some),
             b'{' | b'[' => self.nested().map(Some),
@@ -152,26 +134,26 @@ impl<'a> Lexer<'a> {
         }
     }
 
-    fn literal(&mut self, word: &[u8]) -> Result<Span, Malformed> {
+    fn literal(&mut self, word: &[u8]) -> Result<Text, Malformed> {
         let start = self.at;
         if !self.bytes[start..].starts_with(word) {
             return Err(Malformed);
         }
         self.at += word.len();
-        Ok(Span::Plain(start, self.at))
+        Ok(self.plain(start, self.at))
     }
 
-    fn number(&mut self) -> Result<Span, Malformed> {
+    fn number(&mut self) -> Result<Text, Malformed> {
         let start = self.at;
         let part = |byte: &&u8| byte.is_ascii_digit() || matches!(byte, b'-' | b'+' | b'.' | b'e' | b'E');
         let length = self.bytes[start..].iter().take_while(part).count();
         self.at += length;
         let digits = self.bytes[start..self.at].iter().any(u8::is_ascii_digit);
-        if digits { Ok(Span::Plain(start, self.at)) } else { Err(Malformed) }
+        if digits { Ok(self.plain(start, self.at)) } else { Err(Malformed) }
     }
 
     /// Steps over a list or an object without recursion, however deep it is.
-    fn nested(&mut self) -> Result<Span, Malformed> {
+    fn nested(&mut self) -> Result<Text, Malformed> {
         let start = self.at;
         let mut open = Vec::new();
         while let Some(&byte) = self.bytes.get(self.at) {
@@ -184,7 +166,7 @@ impl<'a> Lexer<'a> {
                         return Err(Malformed);
                     }
                     if open.is_empty() {
-                        return Ok(Span::Plain(start, self.at));
+                        return Ok(self.plain(start, self.at));
                     }
                 }
                 b'"' => self.skip_string()?,
@@ -206,7 +188,7 @@ impl<'a> Lexer<'a> {
     }
 
     /// A list as it stands; the string in it where it holds but one without escapes, as Caddy writes headers.
-    pub(super) fn array(&mut self) -> Result<Span, Malformed> {
+    pub(super) fn array(&mut self) -> Result<Text, Malformed> {
         self.peek();
         let start = self.at;
         let span = self.nested()?;
@@ -214,7 +196,7 @@ impl<'a> Lexer<'a> {
         match inner {
             [b'"', text @ .., b'"'] if memchr2(b'"', b'\\', text).is_none() => {
                 let offset = (text.as_ptr() as usize) - (self.bytes.as_ptr() as usize);
-                Ok(Span::Plain(offset, offset + text.len()))
+                Ok(self.plain(offset, offset + text.len()))
             }
             _ => Ok(span),
         }
@@ -226,7 +208,7 @@ impl<'a> Lexer<'a> {
     }
 
     /// The value of the object that comes next if it has one member only, such as `{"stringValue":"x"}`; else all of it.
-    pub(super) fn only_member(&mut self, decoded: &mut Vec<u8>) -> Result<Option<Span>, Malformed> {
+    pub(super) fn only_member(&mut self, decoded: &mut Vec<u8>) -> Result<Option<Text>, Malformed> {
         let start = self.at;
         let whole = self.nested()?;
         let end = self.at;
@@ -236,7 +218,7 @@ impl<'a> Lexer<'a> {
         Ok(member.unwrap_or(Some(whole)))
     }
 
-    fn member_alone(&mut self, end: usize, decoded: &mut Vec<u8>) -> Option<Option<Span>> {
+    fn member_alone(&mut self, end: usize, decoded: &mut Vec<u8>) -> Option<Option<Text>> {
         self.string(decoded).ok()?;
         self.expect(b':').ok()?;
         let value = self.scalar(decoded).ok()?;

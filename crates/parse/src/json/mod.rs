@@ -6,13 +6,13 @@
 
 mod lexer;
 
-use lapwing_model::{Event, Text};
+use lapwing_model::{Event, Others, Text};
 
-use crate::draft::{Draft, MOST_FIELDS, store};
+use crate::draft::{Draft, store};
 use crate::line::Line;
 use crate::names::{Names, Slot};
 use crate::{Format, Outcome, Tools, container};
-use lexer::{Lexer, Malformed, Span};
+use lexer::{Lexer, Malformed};
 
 #[derive(Debug)]
 pub(crate) struct Json;
@@ -38,16 +38,15 @@ pub(crate) fn read(line: Line<'_>, event: &mut Event, tools: &mut Tools) -> Outc
     if !begins_object(bytes) {
         return Ok(None);
     }
-    let (fields, decoded) = (event.fields.len(), event.decoded.len());
+    let (fields, decoded) = (event.others.len(), event.decoded.len());
     let mut path = std::mem::take(&mut tools.path);
     path.clear();
-    let mut reader =
-        Reader { lexer: Lexer::new(bytes), line: line.within(bytes), event, names: &tools.names, path, draft: Draft::default() };
+    let mut reader = Reader { lexer: Lexer::new(line.within(bytes)), event, names: &tools.names, path, draft: Draft::default() };
     let read = reader.object(0).and_then(|()| reader.lexer.end());
     let draft = std::mem::take(&mut reader.draft);
     tools.path = std::mem::take(&mut reader.path);
     if read.is_err() {
-        event.fields.truncate(fields);
+        event.others.truncate(fields);
         event.decoded.truncate(decoded);
         return Err(BROKEN);
     }
@@ -87,7 +86,6 @@ fn unwrap(mut draft: Draft, event: &mut Event, tools: &mut Tools) -> &'static st
 
 struct Reader<'l, 'r> {
     lexer: Lexer<'l>,
-    line: Line<'l>,
     event: &'r mut Event,
     names: &'r Names,
     /// The dotted name of the object that is being read; empty at the top.
@@ -111,7 +109,7 @@ impl Reader<'_, '_> {
         }
     }
 
-    fn member(&mut self, key: Span, depth: usize) -> Result<(), Malformed> {
+    fn member(&mut self, key: Text, depth: usize) -> Result<(), Malformed> {
         match self.lexer.peek() {
             Some(b'{') if depth + 1 < DEEPEST => {
                 let before = self.path.len();
@@ -136,17 +134,17 @@ impl Reader<'_, '_> {
     }
 
     /// Makes the path that of a member. OpenTelemetry's and other containers of fields are not part of a field's name.
-    fn descend(&mut self, key: Span) {
+    fn descend(&mut self, key: Text) {
         if self.is_open(key) {
             return;
         }
         if !self.path.is_empty() {
             self.path.push(b'.');
         }
-        self.path.extend_from_slice(key.of(self.line.bytes, &self.event.decoded));
+        self.path.extend_from_slice(self.event.text(key));
     }
 
-    fn is_open(&self, key: Span) -> bool {
+    fn is_open(&self, key: Text) -> bool {
         const OPEN: [&[u8]; 10] = [
             b"Attributes",
             b"attributes",
@@ -159,21 +157,19 @@ impl Reader<'_, '_> {
             b"value",
             b"@fields",
         ];
-        self.path.is_empty() && OPEN.contains(&key.of(self.line.bytes, &self.event.decoded))
+        self.path.is_empty() && OPEN.contains(&self.event.text(key))
     }
 
     /// Tells the draft of a field, or keeps it if its name says nothing to Lapwing.
-    fn tell(&mut self, key: Span, value: Span) {
+    fn tell(&mut self, key: Text, value: Text) {
         const TYPED: [&[u8]; 4] = [b"stringValue", b"intValue", b"doubleValue", b"boolValue"];
-        let value = value.text(self.line);
         if self.path.is_empty() {
-            let slot = self.names.slot(key.of(self.line.bytes, &self.event.decoded));
-            let name = key.text(self.line);
-            self.put(slot, name, value);
+            let slot = self.names.slot(self.event.text(key));
+            self.put(slot, key, value);
             return;
         }
         let before = self.path.len();
-        let name = key.of(self.line.bytes, &self.event.decoded);
+        let name = self.event.text(key);
         if !TYPED.contains(&name) {
             self.path.push(b'.');
             self.path.extend_from_slice(name);
@@ -185,11 +181,11 @@ impl Reader<'_, '_> {
 
     /// A name that is absent is the path.
     fn put(&mut self, slot: Option<Slot>, name: Text, value: Text) {
-        if slot.is_some_and(|slot| self.draft.put(slot, name, value)) || self.event.fields.len() >= MOST_FIELDS {
+        if slot.is_some_and(|slot| self.draft.put(slot, name, value)) || self.event.others.len() >= Others::MOST {
             return;
         }
         let name = if name.is_absent() { store(self.event, &self.path) } else { name };
-        self.event.fields.push((name, value));
+        self.event.keep(name, value);
     }
 
     /// OTLP's `[{"key":"http.request.method","value":{"stringValue":"GET"}}]`.
@@ -209,7 +205,7 @@ impl Reader<'_, '_> {
         while !self.lexer.eat(b'}') {
             let key = self.lexer.string(&mut self.event.decoded)?;
             self.lexer.expect(b':')?;
-            match key.of(self.line.bytes, &self.event.decoded) {
+            match self.event.text(key) {
                 b"key" => name = self.lexer.scalar(&mut self.event.decoded)?,
                 b"value" if self.lexer.peek() == Some(b'{') => value = self.lexer.only_member(&mut self.event.decoded)?,
                 _ => value = self.lexer.scalar(&mut self.event.decoded)?.or(value),

@@ -3,6 +3,7 @@ use proptest::prelude::*;
 
 use super::lexer::Lexer;
 use crate::Understood;
+use crate::line::Line;
 use crate::testing::{check, parse, told};
 
 #[test]
@@ -124,11 +125,11 @@ fn fields_that_are_not_known_are_kept_under_dotted_names() {
 fn fields_are_bounded_in_number_and_depth() {
     let many: Vec<String> = (0..1_000).map(|n| format!("\"f{n}\":{n}")).collect();
     let (_, event) = parse(format!("{{{}}}", many.join(",")));
-    assert_eq!(event.fields.len(), 128);
+    assert_eq!(event.others.len(), 128);
     let deep = |depth: usize| format!("{}1{}", "{\"a\":".repeat(depth), "}".repeat(depth));
     let (understood, event) = parse(deep(100_000));
-    assert_eq!((understood, event.fields.len()), (Understood::As("json"), 1));
-    let (name, value) = event.fields[0];
+    assert_eq!((understood, event.others.len()), (Understood::As("json"), 1));
+    let (name, value) = event.others.iter().next().unwrap();
     assert_eq!(event.text(name), ["a"; 16].join(".").as_bytes());
     assert!(event.text(value).starts_with(b"{\"a\":"));
     let (understood, _) = parse("[".repeat(50_000));
@@ -178,8 +179,8 @@ proptest! {
         let text: String = text.into_iter().collect();
         let written = serde_json::to_string(&text).unwrap();
         let mut decoded = Vec::new();
-        let span = Lexer::new(written.as_bytes()).string(&mut decoded).unwrap();
-        prop_assert_eq!(span.of(written.as_bytes(), &decoded), text.as_bytes());
+        let string = Lexer::new(Line::raw(written.as_bytes(), 0)).string(&mut decoded).unwrap();
+        prop_assert_eq!(string.of(written.as_bytes(), &decoded), text.as_bytes());
         let escaped: String = text.encode_utf16().map(|unit| format!("\\u{unit:04x}")).collect();
         let (_, event) = parse(format!("{{\"message\":\"{escaped}\"}}"));
         let Detail::Log(log) = event.detail else { panic!("no log") };

@@ -71,7 +71,7 @@ impl Store {
     ///
     /// # Errors
     /// Nothing is kept then; passing where the disk is full.
-    pub fn put(&mut self, anomalies: &[Anomaly]) -> Result<()> {
+    pub fn put<'a>(&mut self, anomalies: impl IntoIterator<Item = &'a Anomaly>) -> Result<()> {
         self.change("write to store", |transaction| write::put(transaction, anomalies))
     }
 

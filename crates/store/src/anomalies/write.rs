@@ -59,7 +59,7 @@ fn traits(anomaly: &Anomaly, state: State) -> Traits<'_> {
     }
 }
 
-pub(super) fn put(connection: &Connection, anomalies: &[Anomaly]) -> rusqlite::Result<()> {
+pub(super) fn put<'a>(connection: &Connection, anomalies: impl IntoIterator<Item = &'a Anomaly>) -> rusqlite::Result<()> {
     let mut changes = Changes::default();
     for anomaly in anomalies {
         match find(connection, anomaly.id)? {
