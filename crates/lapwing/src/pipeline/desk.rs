@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use crossbeam_channel::Sender;
 use lapwing_alert::{Change, Desk};
@@ -15,6 +14,7 @@ use super::handle::Live;
 use super::journal::Memo;
 use super::teller::Tellers;
 use super::workers::{Joined, Joiner};
+use super::write_behind::WriteBehind;
 use super::{Keeping, SNAPSHOT_VERSION, lock};
 
 /// Sections of a snapshot besides those of the workers.
@@ -31,21 +31,8 @@ pub struct Desking {
     pub forget: Sender<u64>,
     pub bookmarks: Bookmarks,
     pub keeping: Keeping,
-    pub unstored: Unstored,
+    pub anomalies: WriteBehind,
 }
-
-/// Anomalies that the store could not take for now (a full disk): each in its newest form.
-#[derive(Default)]
-pub struct Unstored {
-    anomalies: BTreeMap<AnomalyId, Anomaly>,
-    next_try: Option<Instant>,
-}
-
-/// With more of them unstored, nothing more is judged until the store takes them.
-const UNSTORED: usize = 10_000;
-
-/// Between two tries.
-const RETRY: Duration = Duration::from_millis(500);
 
 /// What was counted since it was last written to the store.
 #[derive(Default)]
@@ -57,7 +44,14 @@ struct Minute {
 
 pub fn run(mut desking: Desking) {
     let mut minute = Minute::default();
-    while let Some(joined) = desking.joiner.next() {
+    loop {
+        if let Some(due) = desking.anomalies.due()
+            && !desking.joiner.wait(due)
+        {
+            desking.anomalies.write();
+            continue;
+        }
+        let Some(joined) = desking.joiner.next() else { break };
         match joined {
             Ok(joined) => desking.take(joined, &mut minute),
             Err(poisoned) => {
@@ -69,6 +63,7 @@ pub fn run(mut desking: Desking) {
             }
         }
     }
+    desking.anomalies.write();
     desking.write_minute(&mut minute);
     desking.tellers.finish();
 }
@@ -77,7 +72,7 @@ impl Desking {
     fn take(&mut self, joined: Joined<Memo>, minute: &mut Minute) {
         let now = (self.live.clock)();
         let (changed, told) = self.group(&joined, minute);
-        self.store(changed);
+        self.anomalies.add(changed, !told.is_empty());
         for anomaly in &told {
             // No listener is no error.
             let _ = self.live.notices.send(Arc::new(anomaly.clone()));
@@ -118,46 +113,6 @@ impl Desking {
         (changed.into_values().map(|(anomaly, _)| anomaly).collect(), told)
     }
 
-    /// Stores anomalies, or keeps them until the store can take them: a full disk stops neither judging nor telling. No
-    /// snapshot is written meanwhile, so that after a crash a replay finds them again.
-    fn store(&mut self, changed: Vec<Anomaly>) {
-        self.unstored.anomalies.extend(changed.into_iter().map(|anomaly| (anomaly.id, anomaly)));
-        while !self.unstored.anomalies.is_empty() {
-            if let Some(wait) = self.unstored.next_try.and_then(|at| at.checked_duration_since(Instant::now())) {
-                if self.unstored.anomalies.len() <= UNSTORED {
-                    return;
-                }
-                std::thread::sleep(wait);
-            }
-            self.try_to_store();
-        }
-    }
-
-    fn try_to_store(&mut self) {
-        let Unstored { anomalies, next_try } = &mut self.unstored;
-        let stored = lock(&self.live.store).put(anomalies.values());
-        let mut stats = lock(&self.live.stats);
-        match stored {
-            Ok(()) => {
-                stats.trouble = None;
-                *next_try = None;
-                anomalies.clear();
-            }
-            Err(error) => {
-                let said = error.to_string();
-                if stats.trouble.as_ref() != Some(&said) {
-                    tracing::error!("{said}");
-                }
-                stats.trouble = Some(said);
-                *next_try = Some(Instant::now() + RETRY);
-                if !error.is_passing() {
-                    *stats.dropped.entry("anomalies_not_stored").or_default() += anomalies.len() as u64;
-                    anomalies.clear();
-                }
-            }
-        }
-    }
-
     fn count(&self, joined: &Joined<Memo>, unheard: u64, now: Timestamp, minute: &mut Minute) {
         let mut stats = lock(&self.live.stats);
         stats.count(joined, now);
@@ -191,10 +146,9 @@ impl Desking {
     }
 
     fn snapshot(&mut self, state: lapwing_detect::State, sequence: u64, now: Timestamp, watermark: Timestamp) {
-        self.unstored.next_try = None;
-        self.store(Vec::new());
-        if !self.unstored.anomalies.is_empty() {
-            tracing::error!("no snapshot is written while {} anomalies wait for the store", self.unstored.anomalies.len());
+        if !self.anomalies.write() {
+            // The anomalies would be missing from what a replay starts from.
+            tracing::error!("no snapshot is written while anomalies wait for the store");
             *lock(&self.live.stats).dropped.entry("snapshots_not_written").or_default() += 1;
             return;
         }

@@ -21,6 +21,7 @@ use super::handle::Live;
 use super::journal::{Journaling, Memo};
 use super::stats::Stats;
 use super::teller::Tellers;
+use super::write_behind::WriteBehind;
 use super::{Blueprint, Engine, Keeping, SNAPSHOT_VERSION, lock, workers};
 
 /// Blocks that wait before the journal.
@@ -102,7 +103,7 @@ pub fn start(plan: Plan) -> Result<(Service, Live, Bookmarks), String> {
         forget: forget_in,
         bookmarks: kept.bookmarks.clone(),
         keeping: plan.keeping,
-        unstored: Default::default(),
+        anomalies: WriteBehind::new(live.store.clone(), stats.clone()),
     };
     let spawn = |name: &str, run: Box<dyn FnOnce() + Send>| {
         std::thread::Builder::new()

@@ -12,6 +12,7 @@ mod stats;
 mod teller;
 mod through;
 mod workers;
+mod write_behind;
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};

@@ -10,8 +10,9 @@ use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Instant;
 
-use crossbeam_channel::{Receiver, Sender, bounded, select, unbounded};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, select, unbounded};
 use lapwing_detect::{Batch, Ensemble, Findings, Shard, State};
 use lapwing_model::{Event, Record, Timestamp, Verdict};
 use lapwing_parse::{Parser, Understood};
@@ -82,6 +83,7 @@ pub struct Joiner<M> {
     shards: usize,
     next: u64,
     waiting: BTreeMap<u64, Gathered<M>>,
+    poisoned: Option<Poisoned>,
     spare: Sender<Vec<Event>>,
     threads: Vec<JoinHandle<()>>,
 }
@@ -164,6 +166,7 @@ pub fn start<M: Send + 'static>(
         shards: workers,
         next: 0,
         waiting: BTreeMap::new(),
+        poisoned: None,
         spare: spare_in,
         threads,
     };
@@ -197,9 +200,46 @@ impl<M> Joiner<M> {
         }
     }
 
+    /// Waits for the next outcome until then. Whether [`Joiner::next`] will answer at once.
+    pub fn wait(&mut self, until: Instant) -> bool {
+        loop {
+            if self.poisoned.is_some() || self.is_complete() {
+                return true;
+            }
+            match self.parts.recv_deadline(until) {
+                Ok(part) => self.gather(part),
+                Err(RecvTimeoutError::Timeout) => return false,
+                Err(RecvTimeoutError::Disconnected) => return true,
+            }
+        }
+    }
+
+    fn is_complete(&self) -> bool {
+        let gathered = self.waiting.get(&self.next);
+        gathered.is_some_and(|gathered| gathered.sequenced.is_some() && gathered.findings.len() == self.shards)
+    }
+
+    fn gather(&mut self, part: Part<M>) {
+        match part {
+            Part::Batch(sequenced) => {
+                let number = sequenced.number;
+                self.waiting.entry(number).or_default().sequenced = Some(sequenced);
+            }
+            Part::Judged { sequence, findings, state, entities } => {
+                let gathered = self.waiting.entry(sequence).or_default();
+                gathered.findings.push(findings);
+                gathered.state.extend(state.unwrap_or_default());
+                let counted = gathered.sequenced.as_mut().map(|sequenced| &mut sequenced.figures.entities);
+                if let (Some(counted), Some(entities)) = (counted, entities) {
+                    entities.into_iter().for_each(|(kind, count)| *counted.entry(kind).or_default() += count);
+                }
+            }
+            Part::Poisoned(poisoned) => self.poisoned = Some(poisoned),
+        }
+    }
+
     fn complete(&mut self) -> Option<Joined<M>> {
-        let gathered = self.waiting.get(&self.next)?;
-        if gathered.sequenced.is_none() || gathered.findings.len() < self.shards {
+        if !self.is_complete() {
             return None;
         }
         let Gathered { sequenced, findings, mut state } = self.waiting.remove(&self.next)?;
@@ -225,21 +265,11 @@ impl<M> Iterator for Joiner<M> {
             if let Some(joined) = self.complete() {
                 return Some(Ok(joined));
             }
+            if let Some(poisoned) = self.poisoned.take() {
+                return Some(Err(poisoned));
+            }
             match self.parts.recv() {
-                Ok(Part::Batch(sequenced)) => {
-                    let number = sequenced.number;
-                    self.waiting.entry(number).or_default().sequenced = Some(sequenced);
-                }
-                Ok(Part::Judged { sequence, findings, state, entities }) => {
-                    let gathered = self.waiting.entry(sequence).or_default();
-                    gathered.findings.push(findings);
-                    gathered.state.extend(state.unwrap_or_default());
-                    let counted = gathered.sequenced.as_mut().map(|sequenced| &mut sequenced.figures.entities);
-                    if let (Some(counted), Some(entities)) = (counted, entities) {
-                        entities.into_iter().for_each(|(kind, count)| *counted.entry(kind).or_default() += count);
-                    }
-                }
-                Ok(Part::Poisoned(poisoned)) => return Some(Err(poisoned)),
+                Ok(part) => self.gather(part),
                 Err(_) => {
                     self.threads.drain(..).for_each(|thread| drop(thread.join()));
                     return None;
