@@ -49,6 +49,7 @@ pub fn run(mut desking: Desking) {
             && !desking.joiner.wait(due)
         {
             desking.anomalies.write();
+            desking.tell();
             continue;
         }
         let Some(joined) = desking.joiner.next() else { break };
@@ -64,6 +65,7 @@ pub fn run(mut desking: Desking) {
         }
     }
     desking.anomalies.write();
+    desking.tell();
     desking.write_minute(&mut minute);
     desking.tellers.finish();
 }
@@ -71,14 +73,10 @@ pub fn run(mut desking: Desking) {
 impl Desking {
     fn take(&mut self, joined: Joined<Memo>, minute: &mut Minute) {
         let now = (self.live.clock)();
-        let (changed, told) = self.group(&joined, minute);
-        self.anomalies.add(changed, !told.is_empty());
-        for anomaly in &told {
-            // No listener is no error.
-            let _ = self.live.notices.send(Arc::new(anomaly.clone()));
-        }
-        let unheard = self.tellers.tell(&told);
-        self.count(&joined, unheard, now, minute);
+        let (changed, untold) = self.group(&joined, minute);
+        self.anomalies.add(changed, untold);
+        self.tell();
+        self.count(&joined, now, minute);
         self.joiner.recycle(joined.batch);
         if let Some(bookmark) = joined.memo.bookmark {
             if bookmark.place.is_empty() {
@@ -113,13 +111,22 @@ impl Desking {
         (changed.into_values().map(|(anomaly, _)| anomaly).collect(), told)
     }
 
-    fn count(&self, joined: &Joined<Memo>, unheard: u64, now: Timestamp, minute: &mut Minute) {
+    fn tell(&mut self) {
+        let told = self.anomalies.take_told();
+        for anomaly in &told {
+            // No listener is no error.
+            let _ = self.live.notices.send(Arc::new(anomaly.clone()));
+        }
+        let unheard = self.tellers.tell(&told);
+        if unheard > 0 {
+            *lock(&self.live.stats).dropped.entry("alerts_not_told").or_default() += unheard;
+        }
+    }
+
+    fn count(&self, joined: &Joined<Memo>, now: Timestamp, minute: &mut Minute) {
         let mut stats = lock(&self.live.stats);
         stats.count(joined, now);
         stats.in_flight = self.joiner.in_flight();
-        if unheard > 0 {
-            *stats.dropped.entry("alerts_not_told").or_default() += unheard;
-        }
         if self.desk.crowded_out() > 0 {
             stats.dropped.insert("anomalies_closed_early", self.desk.crowded_out());
         }

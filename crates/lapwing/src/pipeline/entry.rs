@@ -37,18 +37,19 @@ pub fn place(records: &mut [Record], sequence: u64) {
     }
 }
 
-/// The bytes to append for records of one origin.
-pub fn encode(records: &[Record]) -> Vec<u8> {
+/// What stands before the bodies in the entry of records of one origin.
+pub fn head(records: &[Record]) -> Vec<u8> {
     let Some(first) = records.first() else { return Vec::new() };
-    let entry = Entry::Records {
+    serial(&Entry::Records {
         origin: Cow::Borrowed(&first.origin.name),
         reading: Cow::Borrowed(&first.origin.reading),
         records: records.iter().map(|record| (record.received.nanos(), record.body.len())).collect(),
-    };
-    let mut bytes = serial(&entry);
-    bytes.reserve(records.iter().map(|record| record.body.len()).sum());
-    records.iter().for_each(|record| bytes.extend_from_slice(&record.body));
-    bytes
+    })
+}
+
+/// The parts of the entry: its head and the bodies.
+pub fn parts<'a>(head: &'a [u8], records: &'a [Record]) -> impl Iterator<Item = &'a [u8]> + Clone {
+    [head].into_iter().chain(records.iter().map(|record| &record.body[..]))
 }
 
 /// The bytes to append for a heartbeat.
@@ -101,7 +102,9 @@ mod tests {
         };
         let mut records = vec![record(b"one"), record(b"\xff\x00")];
         place(&mut records, 42);
-        let Some(Said::Records(read)) = decode(42, &encode(&records)) else { panic!("records") };
+        let Some(Said::Records(read)) = decode(42, &parts(&head(&records), &records).collect::<Vec<_>>().concat()) else {
+            panic!("records")
+        };
         for (read, written) in read.iter().zip(&records) {
             assert_eq!((&read.body, read.position, read.received), (&written.body, written.position, written.received));
             assert_eq!(read.origin, written.origin);

@@ -183,7 +183,7 @@ impl Journaling {
         let own = self.journal.as_ref().map_or(*sequence, Journal::next_seq);
         entry::place(records, own);
         if let Some(journal) = &mut self.journal {
-            let appended = journal.append(&entry::encode(records));
+            let appended = journal.append_parts(entry::parts(&entry::head(records), records));
             appended.map_err(|error| (error.cause() == Cause::Full, Refused(error.to_string().into())))?;
         }
         *sequence = own + 1;

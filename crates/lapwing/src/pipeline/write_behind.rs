@@ -14,6 +14,8 @@ pub struct WriteBehind {
     store: Arc<Mutex<Store>>,
     stats: Arc<Mutex<Stats>>,
     anomalies: BTreeMap<AnomalyId, Anomaly>,
+    /// Those to be told of once they are stored, so that whoever hears of one finds it.
+    untold: BTreeMap<AnomalyId, Anomaly>,
     /// When they are to be written.
     due: Option<Instant>,
     failing: bool,
@@ -30,7 +32,7 @@ const RETRY: Duration = Duration::from_millis(500);
 
 impl WriteBehind {
     pub fn new(store: Arc<Mutex<Store>>, stats: Arc<Mutex<Stats>>) -> WriteBehind {
-        WriteBehind { store, stats, anomalies: BTreeMap::new(), due: None, failing: false }
+        WriteBehind { store, stats, anomalies: BTreeMap::new(), untold: BTreeMap::new(), due: None, failing: false }
     }
 
     /// When [`WriteBehind::write`] is to be called, if nothing is added before.
@@ -38,21 +40,30 @@ impl WriteBehind {
         self.due
     }
 
-    /// Adds what has changed; `at_once` where somebody may ask the store for it next.
-    pub fn add(&mut self, changed: Vec<Anomaly>, at_once: bool) {
+    /// Adds what has changed, and those of it that are to be told of.
+    pub fn add(&mut self, changed: Vec<Anomaly>, untold: Vec<Anomaly>) {
         if changed.is_empty() && self.due.is_none() {
             return;
         }
         self.anomalies.extend(changed.into_iter().map(|anomaly| (anomaly.id, anomaly)));
-        let now = Instant::now();
-        let due = self.due.unwrap_or(now + WRITE_AFTER);
-        self.due = Some(if at_once && !self.failing { now } else { due });
+        self.untold.extend(untold.into_iter().map(|anomaly| (anomaly.id, anomaly)));
+        self.due.get_or_insert_with(|| Instant::now() + WRITE_AFTER);
         while let Some(due) = self.due
             && (due <= Instant::now() || self.anomalies.len() > WAITING)
         {
             std::thread::sleep(due.saturating_duration_since(Instant::now()));
             self.write();
         }
+    }
+
+    /// Those that can be told of now, by time. While the store fails, people are told all the same.
+    pub fn take_told(&mut self) -> Vec<Anomaly> {
+        if self.due.is_some() && !self.failing {
+            return Vec::new();
+        }
+        let mut told: Vec<_> = std::mem::take(&mut self.untold).into_values().collect();
+        told.sort_by_key(|anomaly| (anomaly.last, anomaly.id));
+        told
     }
 
     /// Writes what waits. Whether nothing waits any more.

@@ -12,21 +12,28 @@ pub(super) const LONGEST: usize = 64 << 20;
 /// and would leave no numbers for what comes.
 pub(super) const LAST: u64 = 1 << 53;
 
-/// Appends one entry to `out`. The payload is no longer than [`LONGEST`].
-pub(super) fn encode(out: &mut Vec<u8>, sequence: u64, payload: &[u8]) {
-    let length = (payload.len() as u32).to_le_bytes();
+/// Appends one entry to `out`, whose payload is all of `parts` together and no longer than [`LONGEST`].
+pub(super) fn encode<'p>(out: &mut Vec<u8>, sequence: u64, parts: impl Iterator<Item = &'p [u8]> + Clone) {
+    let length = length(parts.clone());
+    out.reserve(HEADER + length);
+    let length = (length as u32).to_le_bytes();
     let sequence = sequence.to_le_bytes();
     out.extend_from_slice(&length);
-    out.extend_from_slice(&checksum(length, sequence, payload).to_le_bytes());
+    out.extend_from_slice(&checksum(length, sequence, parts.clone()).to_le_bytes());
     out.extend_from_slice(&sequence);
-    out.extend_from_slice(payload);
+    parts.for_each(|part| out.extend_from_slice(part));
 }
 
-fn checksum(length: [u8; 4], sequence: [u8; 8], payload: &[u8]) -> u32 {
+/// Of a payload in parts, in bytes.
+pub(super) fn length<'p>(parts: impl Iterator<Item = &'p [u8]>) -> usize {
+    parts.map(<[u8]>::len).sum()
+}
+
+fn checksum<'p>(length: [u8; 4], sequence: [u8; 8], parts: impl Iterator<Item = &'p [u8]>) -> u32 {
     let mut hasher = crc32fast::Hasher::new();
     hasher.update(&length);
     hasher.update(&sequence);
-    hasher.update(payload);
+    parts.for_each(|part| hasher.update(part));
     hasher.finalize()
 }
 
@@ -108,7 +115,7 @@ impl Scanner {
         self.payload.resize(size, 0);
         self.file.read_exact(&mut self.payload)?;
         self.at += (HEADER + size) as u64;
-        let whole = checksum(length, sequence, &self.payload) == u32::from_le_bytes(crc);
+        let whole = checksum(length, sequence, [&*self.payload].into_iter()) == u32::from_le_bytes(crc);
         let sequence = u64::from_le_bytes(sequence);
         Ok(Some((sequence, whole && sequence > self.last && sequence <= LAST)))
     }

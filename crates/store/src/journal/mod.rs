@@ -116,11 +116,20 @@ impl Journal {
     /// [`Cause::Full`] where the journal's limit (or the disk) is reached: commit and wait for the next
     /// [`Journal::forget_before`]. [`Cause::Refused`] for a payload over 64 MiB.
     pub fn append(&mut self, payload: &[u8]) -> Result<u64> {
-        if payload.len() > LONGEST {
-            let why = format!("an entry of {} bytes is over the limit of {LONGEST}", payload.len());
+        self.append_parts([payload].into_iter())
+    }
+
+    /// The same for a payload that lies in several places.
+    ///
+    /// # Errors
+    /// As [`Journal::append`].
+    pub fn append_parts<'p>(&mut self, parts: impl Iterator<Item = &'p [u8]> + Clone) -> Result<u64> {
+        let length = entry::length(parts.clone());
+        if length > LONGEST {
+            let why = format!("an entry of {length} bytes is over the limit of {LONGEST}");
             return Err(self.error(Cause::Refused, why).advise("send smaller batches"));
         }
-        let size = HEADER + payload.len();
+        let size = HEADER + length;
         if self.bytes() + size as u64 > self.settings.limit_bytes {
             let why = format!("its limit of {} bytes is reached", self.settings.limit_bytes);
             return Err(self.error(Cause::Full, why).advise("wait for the next snapshot, or raise `store.journal_limit_bytes`"));
@@ -132,7 +141,7 @@ impl Journal {
             self.rotate()?;
         }
         let sequence = self.next;
-        entry::encode(&mut self.pending, sequence, payload);
+        entry::encode(&mut self.pending, sequence, parts);
         self.next += 1;
         Ok(sequence)
     }

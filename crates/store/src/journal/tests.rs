@@ -200,8 +200,8 @@ fn numbers_that_a_snapshot_counts_on_are_not_given_again() {
 fn numbers_that_none_can_have_are_damage_and_leave_numbers_for_what_comes() {
     let dir = tempfile::tempdir().unwrap();
     let mut bytes = Vec::new();
-    entry::encode(&mut bytes, 1, &payload(1));
-    entry::encode(&mut bytes, u64::MAX, b"x");
+    entry::encode(&mut bytes, 1, [&*payload(1)].into_iter());
+    entry::encode(&mut bytes, u64::MAX, [&b"x"[..]].into_iter());
     fs::write(dir.path().join(format!("{:020}.log", 1)), bytes).unwrap();
     for none in [u64::MAX, LAST + 1] {
         fs::write(dir.path().join(format!("{none:020}.log")), b"").unwrap();
@@ -371,7 +371,7 @@ proptest! {
                     let path = files(dir.path()).pop().unwrap().path;
                     let mut torn = fs::read(&path).unwrap();
                     let mut entry = Vec::new();
-                    entry::encode(&mut entry, u64::MAX, &[9; 400]);
+                    entry::encode(&mut entry, u64::MAX, [&[9; 400][..]].into_iter());
                     torn.extend_from_slice(&entry[..bytes]);
                     fs::write(&path, torn).unwrap();
                     journal = open(dir.path());
