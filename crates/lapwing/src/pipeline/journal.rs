@@ -120,14 +120,18 @@ impl Journaling {
 
     fn next(&mut self) -> Next {
         let Journaling { runtime, blocks, stop, .. } = self;
-        let first = runtime.block_on(async {
-            tokio::select! {
-                biased;
-                block = blocks.recv() => Some(block),
-                () = stopped(stop), if !blocks.is_closed() => { blocks.close(); Some(blocks.recv().await) },
-                () = tokio::time::sleep(HEARTBEAT) => None,
-            }
-        });
+        // Under load there is always a next one, and nothing to wait for.
+        let first = match blocks.try_recv() {
+            Ok(block) => Some(Some(block)),
+            Err(_) => runtime.block_on(async {
+                tokio::select! {
+                    biased;
+                    block = blocks.recv() => Some(block),
+                    () = stopped(stop), if !blocks.is_closed() => { blocks.close(); Some(blocks.recv().await) },
+                    () = tokio::time::sleep(HEARTBEAT) => None,
+                }
+            }),
+        };
         match first {
             None => Next::Quiet,
             Some(None) => Next::End,
