@@ -5,9 +5,9 @@ mod messages;
 use crate::Settings;
 use crate::classes::Class;
 use crate::clock::{Clock, Style};
-use crate::engine::{Actor, World};
 use crate::random::{Random, Zipf};
 use crate::text::{push_address, push_number, push_padded};
+use crate::world::{Actor, World};
 use messages::{ERRORS, EXCEPTIONS, FATALS, KEYWORDS, Message, NORMAL, SERVICES};
 
 #[derive(Debug)]

@@ -2,9 +2,9 @@
 
 use crate::classes::Class;
 use crate::clock::{Clock, Style};
-use crate::engine::{Actor, World};
 use crate::random::Random;
 use crate::text::{push_address, push_number};
+use crate::world::{Actor, World};
 
 const HOSTS: [&str; 4] = ["web-1", "web-2", "db-1", "build-1"];
 /// The first three are administrators, who use sudo.

@@ -18,6 +18,7 @@ mod engine;
 mod random;
 mod text;
 mod web;
+mod world;
 
 pub use classes::{Class, classes};
 pub use engine::{Lines, generate};

@@ -9,9 +9,9 @@ mod data;
 use crate::Settings;
 use crate::classes::Class;
 use crate::clock::{Clock, Style};
-use crate::engine::{Actor, World};
 use crate::random::{Random, Zipf};
 use crate::text::{push_address, push_number, push_seconds};
+use crate::world::{Actor, World};
 use data::{BROWSERS, COMMON_FILES, CRAWLERS, Page, REFERRERS, STALE, WORDS};
 
 pub(crate) const LOGIN: usize = 6;

@@ -7,7 +7,7 @@ use lapwing_model::{Detail, Event, Level, Log, Others, Text, Web};
 use crate::address::{address, with_port};
 use crate::line::number;
 use crate::names::{SLOTS, Slot};
-use crate::{Tools, access, duration, extract, names, syslog, time};
+use crate::{Tools, access, duration, extract, level, names, time};
 
 /// The fields of one record that Lapwing knows the meaning of.
 #[derive(Debug)]
@@ -71,7 +71,7 @@ impl Draft {
     }
 
     pub(crate) fn level(&mut self, event: &mut Event) {
-        let level = level_of(event.text(self.values[Slot::Level as usize].1));
+        let level = level::of(event.text(self.values[Slot::Level as usize].1));
         if level != Level::Unset {
             event.level = level;
             self.take(Slot::Level);
@@ -250,21 +250,6 @@ pub(crate) fn keep(event: &mut Event, name: &[u8], value: Text) {
     if event.others.len() < Others::MOST {
         let name = store(event, name);
         event.keep(name, value);
-    }
-}
-
-/// A level by name, by syslog's number (0 to 7) or by pino's and bunyan's (10 to 60).
-fn level_of(written: &[u8]) -> Level {
-    match number(written) {
-        Some(severity @ 0..=7) => syslog::severity(severity),
-        Some(10..=19) => Level::Trace,
-        Some(20..=29) => Level::Debug,
-        Some(30..=39) => Level::Info,
-        Some(40..=49) => Level::Warn,
-        Some(50..=59) => Level::Error,
-        Some(60..=69) => Level::Fatal,
-        Some(_) => Level::Unset,
-        None => Level::named(written),
     }
 }
 

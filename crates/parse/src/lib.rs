@@ -12,6 +12,7 @@ mod duration;
 mod extract;
 mod header;
 mod keys;
+mod level;
 mod line;
 mod names;
 mod parser;

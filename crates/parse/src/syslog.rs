@@ -8,7 +8,7 @@ use lapwing_model::{Detail, Event, Level, Log, Text};
 
 use crate::line::{Line, number, skip_spaces, word};
 use crate::time::{self, Stamp};
-use crate::{Format, Outcome, Tools, access, draft, extract, json};
+use crate::{Format, Outcome, Tools, access, draft, extract, json, level};
 
 #[derive(Debug)]
 pub(crate) struct Syslog;
@@ -65,19 +65,7 @@ fn priority(bytes: &[u8]) -> Option<(u64, &[u8])> {
 /// RFC 5424, table 2.
 fn level_of(priority: Option<u64>, event: &mut Event) {
     if let Some(priority) = priority {
-        event.level = severity(priority % 8);
-    }
-}
-
-/// The level that a syslog severity from 0 (emergency) to 7 (debug) is.
-pub(crate) fn severity(severity: u64) -> Level {
-    match severity {
-        0..=2 => Level::Fatal,
-        3 => Level::Error,
-        4 => Level::Warn,
-        5 | 6 => Level::Info,
-        7 => Level::Debug,
-        _ => Level::Unset,
+        event.level = level::severity(priority % 8);
     }
 }
 

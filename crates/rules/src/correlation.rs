@@ -1,7 +1,6 @@
 //! Matches over time: how many, how many different, which together.
 
 mod lru;
-mod plan;
 mod window;
 
 use std::collections::BTreeMap;
@@ -12,11 +11,11 @@ use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::Xxh3;
 
 use crate::matcher::RuleSet;
+use crate::plan::Plan;
 use crate::rule::Rule;
 use crate::value::{Fields, TextBuffer, Value};
 
 use lru::Lru;
-pub(crate) use plan::{Plan, plan};
 use window::Window;
 
 /// How much the correlations may remember.

@@ -40,6 +40,7 @@ mod matcher;
 mod modifier;
 mod names;
 mod pattern;
+mod plan;
 mod rule;
 mod syntax;
 mod value;

@@ -11,8 +11,8 @@ mod regex;
 use std::fmt;
 use std::sync::Arc;
 
-use crate::correlation::Plan;
 use crate::error::RuleError;
+use crate::plan::Plan;
 use crate::rule::Rule;
 use crate::value::Fields;
 

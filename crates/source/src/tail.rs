@@ -7,6 +7,7 @@
 mod follow;
 mod place;
 mod search;
+mod watch;
 
 use std::collections::{HashMap, HashSet};
 use std::fs::File;
@@ -14,15 +15,16 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
-use lapwing_model::{Position, Reading};
+use lapwing_model::Position;
 use serde::{Deserialize, Serialize};
 
 use self::follow::{Follower, Out, READ, Turn};
 use self::place::{Fingerprint, Identity, Place};
 use self::search::{Found, between, is_packed, is_rotation_of, moved, watch_of, watched};
+pub use self::watch::{Start, Watch};
 use crate::counters::loss;
 use crate::push::stopped;
-use crate::{Built, Closed, Context, Source, SourceError, Task, lines};
+use crate::{Built, Closed, Context, Source, SourceError, Task};
 
 pub(crate) const SUMMARY: &str = "files that are written to, through rotation and restart";
 
@@ -40,37 +42,6 @@ const LINGER: Duration = Duration::from_secs(10);
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
     pub files: Vec<Watch>,
-}
-
-/// Files that are followed and read alike.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Watch {
-    /// Patterns such as `/var/log/nginx/*.log`. Files that come later are found, and read from their beginning.
-    pub paths: Vec<String>,
-    /// Where to begin with files that are there at the start and were never read before.
-    pub start: Start,
-    /// The longest line that is kept whole, in bytes.
-    pub max_line: usize,
-    /// Joins stack traces to the line before them.
-    pub multiline: bool,
-    /// How to read what is in them; what is not said is found out.
-    pub reading: Reading,
-}
-
-/// Where to begin with a file that was never read before.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Start {
-    Beginning,
-    #[default]
-    End,
-}
-
-impl Default for Watch {
-    fn default() -> Self {
-        Watch { paths: Vec::new(), start: Start::End, max_line: lines::MAX_LINE, multiline: true, reading: Reading::default() }
-    }
 }
 
 pub(crate) fn build(settings: &Settings) -> Built {

@@ -3,9 +3,9 @@
 use super::data::{BROWSERS, Page};
 use super::{HOME, LOGIN, Request, Session};
 use crate::classes::Class;
-use crate::engine::Actor;
 use crate::random::Random;
 use crate::text::{push_encoded, push_number};
+use crate::world::Actor;
 
 /// Who is behind an incident: an address, and a tool's agent where the class or chance says so.
 pub(super) fn actor(class: &Class, random: &mut Random) -> Actor {

@@ -9,13 +9,13 @@ use lapwing_store::{Change, Cursor, Query};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::App;
 use super::body::Whole;
 use super::error::{ApiError, ApiResult, ErrorBody};
 use super::json::{self, Json};
 use super::manual::NewAnomaly;
 use super::query::{Parameters, wrong};
 use super::schema::AnomalySchema;
+use super::{App, asked};
 
 /// The longest note, in bytes.
 const LONGEST_NOTE: usize = 10_000;
@@ -129,7 +129,7 @@ pub(super) struct AnomalyChange {
         (status = 404, description = "There is none of this id", body = ErrorBody)))]
 pub(super) async fn patch_one(State(app): State<App>, Path(id): Path<String>, body: Whole) -> ApiResult<Json<Anomaly>> {
     let id = parse_id(&id)?;
-    let AnomalyChange { state, note } = json::read(&body.bytes)?;
+    let AnomalyChange { state, note } = asked::read(&body.bytes)?;
     if state.is_none() && note.is_none() {
         return Err(ApiError::bad_request(
             "nothing_to_change",
@@ -163,7 +163,7 @@ pub(super) async fn delete_one(State(app): State<App>, Path(id): Path<String>) -
         (status = 400, description = "Something is missing or wrong", body = ErrorBody),
         (status = 409, description = "The same was deleted before", body = ErrorBody)))]
 pub(super) async fn post_one(State(app): State<App>, body: Whole) -> ApiResult<Response> {
-    let anomaly = json::read::<NewAnomaly>(&body.bytes)?.anomaly((app.live.clock)())?;
+    let anomaly = asked::read::<NewAnomaly>(&body.bytes)?.anomaly((app.live.clock)())?;
     let id = anomaly.id;
     app.write(move |store| store.put(&[anomaly])).await?;
     let Some(kept) = app.read(move |reader| reader.get(id)).await? else {

@@ -13,9 +13,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
+use super::asked;
 use super::body::Whole;
 use super::error::{ApiError, ApiResult, ErrorBody};
-use super::json::{self, Json};
+use super::json::Json;
 use super::{App, Shared};
 use crate::pipeline::{Engine, Judged};
 
@@ -116,7 +117,7 @@ pub(super) struct Reset {
 #[utoipa::path(post, path = "/detect", tag = "detect", request_body = DetectRequest,
     responses((status = 200, body = Judgement), (status = 400, description = "The request is not the JSON asked for", body = ErrorBody)))]
 pub(super) async fn post_detect(State(app): State<App>, body: Whole) -> ApiResult<Json<Judgement>> {
-    let DetectRequest { log_line, session_id } = json::read(&body.bytes)?;
+    let DetectRequest { log_line, session_id } = asked::read(&body.bytes)?;
     let judgement = app.judge(vec![(line_of(&log_line)?, session(session_id)?)]).await?.pop();
     judgement.map(Json).ok_or_else(|| ApiError::internal("a line was not judged"))
 }
@@ -126,7 +127,7 @@ pub(super) async fn post_detect(State(app): State<App>, body: Whole) -> ApiResul
     responses((status = 200, body = Judgements), (status = 400, description = "The request is not the JSON asked for", body = ErrorBody),
         (status = 413, description = "More than 10,000 lines", body = ErrorBody)))]
 pub(super) async fn post_batch(State(app): State<App>, body: Whole) -> ApiResult<Json<Judgements>> {
-    let DetectBatchRequest { log_lines, session_id } = json::read(&body.bytes)?;
+    let DetectBatchRequest { log_lines, session_id } = asked::read(&body.bytes)?;
     if log_lines.len() > MOST_LINES {
         let message = format!("log_lines has more than {MOST_LINES} lines");
         return Err(ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", message, "send them in several requests"));
@@ -160,7 +161,7 @@ pub(super) async fn post_reset_all(State(app): State<App>) -> ApiResult<Json<Res
 fn line_of(value: &RawValue) -> ApiResult<Bytes> {
     let text = value.get();
     let line = match text.as_bytes().first() {
-        Some(b'"') => serde_json::from_str::<String>(text).map_err(|error| json::malformed(&error))?,
+        Some(b'"') => serde_json::from_str::<String>(text).map_err(|error| asked::malformed(&error))?,
         Some(b'{') => text.to_owned(),
         _ => {
             return Err(ApiError::bad_request(

@@ -1,4 +1,4 @@
-//! JSON in and out. Log text is attacker text: what could act in a terminal or reverse the order of text is escaped in every
+//! Answers in JSON. Log text is attacker text: what could act in a terminal or reverse the order of text is escaped in every
 //! answer, so that looking at it with a command-line client is safe.
 
 use std::io;
@@ -7,10 +7,7 @@ use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
-use serde::de::DeserializeOwned;
 use serde_json::ser::{Formatter, Serializer};
-
-use super::error::{ApiError, ApiResult, did_you_mean};
 
 /// An answer in JSON.
 #[derive(Debug)]
@@ -58,27 +55,6 @@ const fn acts(c: char) -> bool {
         | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
 
-/// Reads a body as JSON of a known form.
-///
-/// # Errors
-/// 400 with the place, and for an unknown key the one that was probably meant.
-pub(super) fn read<T: DeserializeOwned>(body: &[u8]) -> ApiResult<T> {
-    serde_json::from_slice(body).map_err(|error| malformed(&error))
-}
-
-/// 400 for JSON that cannot be read.
-pub(super) fn malformed(error: &serde_json::Error) -> ApiError {
-    let message = error.to_string();
-    let mut quoted = message.split('`').skip(1).step_by(2);
-    let unknown = message.starts_with("unknown").then(|| quoted.next()).flatten();
-    let hint = unknown.map(|word| did_you_mean(word, quoted)).unwrap_or_default();
-    ApiError::bad_request(
-        "invalid_json",
-        format!("the body is not the JSON asked for: {message}{hint}"),
-        "see /docs for the form of this request",
-    )
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -90,17 +66,5 @@ mod tests {
         assert!(text.chars().all(|c| !c.is_control() && !acts(c)), "{text}");
         assert!(text.contains("Größe 大きさ"));
         assert_eq!(serde_json::from_str::<String>(&text).expect("valid JSON"), hostile);
-    }
-
-    #[test]
-    fn an_unknown_key_is_answered_with_the_one_meant() {
-        #[derive(Debug, serde::Deserialize)]
-        #[serde(deny_unknown_fields)]
-        struct Wanted {
-            #[expect(dead_code, reason = "only read")]
-            log_line: String,
-        }
-        let error = read::<Wanted>(br#"{"log_lin":"x"}"#).expect_err("a wrong key");
-        assert!(format!("{error:?}").contains("did you mean 'log_line'?"), "{error:?}");
     }
 }

@@ -3,6 +3,7 @@
 //! One file per resource; [`Shared`] is what they have in common. Every request passes [`layers`], then the role of its route.
 
 mod anomalies;
+mod asked;
 mod auth;
 mod body;
 mod connections;

@@ -12,8 +12,8 @@ use lapwing_source::lines::{Framer, MAX_LINE};
 use serde::de::{Deserializer, IgnoredAny, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
+use super::asked::malformed;
 use super::error::{ApiError, ApiResult};
-use super::json::malformed;
 
 /// Elements that a JSON array may have.
 const MOST_ELEMENTS: usize = 1 << 20;

@@ -18,6 +18,7 @@ mod leaves;
 mod miner;
 mod paths;
 mod pattern;
+mod shapes;
 mod similar;
 mod state;
 #[cfg(test)]

@@ -2,8 +2,8 @@ use serde::{Deserialize, Serialize};
 
 use super::leaves::{Keys, path_keys, text_keys};
 use super::paths;
+use super::shapes::shape_of;
 use super::tokens::{LEARNED, Token, VALUE, walk};
-use super::words::shape_of;
 
 /// How much of the first text of a template is kept, in bytes.
 const MAX_EXAMPLE: usize = 1024;

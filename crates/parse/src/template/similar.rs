@@ -1,7 +1,7 @@
 //! How a text differs from a template, and how many words in one place make that place a value.
 
+use super::shapes::shape;
 use super::tokens::{LEARNED, VALUE};
-use super::words::shape;
 
 /// Texts of one pattern do not differ at more places than this.
 const MAX_PLACES: u32 = 6;

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::rule::CorrelationKind;
 
-use super::plan::Plan;
+use crate::plan::Plan;
 
 /// What one group saw lately.
 ///

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use memchr::memmem::Finder;
 
 use crate::condition::Condition;
-use crate::correlation;
 use crate::error::{Problems, RuleError, quoted};
 use crate::names::Names;
 use crate::pattern::{Pattern, Piece};
+use crate::plan;
 use crate::rule::{Body, Criteria, Item, Rule, Test};
 
 use super::RuleSet;
@@ -36,7 +36,7 @@ pub(super) fn compile(rules: Vec<Rule>) -> (RuleSet, Vec<RuleError>) {
         errors.extend(problems.into_errors());
     }
     let mut intern = |name: &str| builder.field(name);
-    let plans = correlation::plan(correlations, &mut kept, &mut names, &mut intern, &mut errors);
+    let plans = plan::plan(correlations, &mut kept, &mut names, &mut intern, &mut errors);
     let entities = kept.iter().map(|rule| rule.entity.as_deref().map(&mut intern)).collect();
     let mut silent = vec![false; kept.len()];
     for plan in &plans {

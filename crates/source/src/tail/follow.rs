@@ -9,8 +9,8 @@ use std::time::Instant;
 use bytes::Bytes;
 use lapwing_model::{Origin, Position, Record, Timestamp};
 
-use super::Watch;
 use super::place::{Fingerprint, Identity, Place, read_at};
+use super::watch::Watch;
 use crate::counters::{Tally, loss};
 use crate::lines::{Framer, Line};
 use crate::multiline::Joiner;

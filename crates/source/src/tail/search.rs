@@ -9,9 +9,9 @@ use std::time::SystemTime;
 use lapwing_model::Position;
 use memchr::{memchr_iter, memrchr};
 
-use super::Watch;
 use super::follow::READ;
 use super::place::{Identity, Place, read_at};
+use super::watch::Watch;
 use crate::find::age;
 use crate::unpack::Packing;
 
