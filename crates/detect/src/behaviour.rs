@@ -12,6 +12,7 @@ mod span;
 mod tell;
 #[cfg(test)]
 mod tests;
+mod when;
 
 use std::sync::Arc;
 
@@ -24,6 +25,7 @@ pub use bucket::Place;
 use bucket::{Bucket, Poured};
 pub use plan::Behaviours;
 use plan::{Plan, Role, value_hash};
+use when::Look;
 
 use crate::rules::Seen;
 use crate::{Detector, Events, Family, Findings, Kind, Setup};
@@ -95,11 +97,19 @@ impl Behaviour {
 
     fn judge(&mut self, plan: &Plan, at: u16, event: &Event, findings: &mut Findings) {
         let Some(entity) = event.keys.get(plan.scope) else { return };
-        plan.set.matches(&mut self.scratch, &Seen { event, fields: &plan.fields }, &mut self.matched);
         let mut turn = Turn { plan, at, event, entity, open: 0, leads: false };
-        for &rule in &self.matched {
-            for &role in &plan.roles[rule] {
-                turn.play(role, &mut self.buckets, &mut self.covered, findings);
+        let look = if plan.looks { Look::at(event) } else { Look::default() };
+        for group in plan.groups.iter().filter(|group| group.when.holds(event, look)) {
+            if group.certain {
+                self.matched.clear();
+                self.matched.extend(0..group.roles.len());
+            } else {
+                group.set.matches(&mut self.scratch, &Seen { event, fields: &group.fields }, &mut self.matched);
+            }
+            for &rule in &self.matched {
+                for &role in &group.roles[rule] {
+                    turn.play(role, &mut self.buckets, &mut self.covered, findings);
+                }
             }
         }
         if !self.covered.is_empty() && !turn.leads {

@@ -71,7 +71,7 @@ impl Bucket {
             self.values.extend(value);
             self.empty_at = self.empty_at.max(self.last).saturating_add(shape.leak);
         }
-        if self.level(shape) > u64::from(shape.capacity) {
+        if self.empty_at.saturating_sub(self.last) > shape.window() {
             self.over = true;
             return Poured::Over(std::mem::take(&mut self.filled));
         }
@@ -121,16 +121,11 @@ impl Bucket {
             *self = Bucket::default();
             return;
         }
-        if !self.over {
+        if !self.over && !self.values.is_empty() {
             let level = usize::try_from(self.empty_at.saturating_sub(now.max(self.last)) / shape.leak).unwrap_or(usize::MAX);
             let gone = self.values.len().saturating_sub(level.saturating_add(1));
             self.values.drain(..gone);
         }
-    }
-
-    /// How many are in it, a begun one counted whole.
-    fn level(&self, shape: &Shape) -> u64 {
-        (self.empty_at.saturating_sub(self.last).max(0) as u64).div_ceil(shape.leak.max(1) as u64)
     }
 }
 

@@ -1,4 +1,4 @@
-//! The behaviours of one scope, compiled: one rule set answers which detections hold of an event, roles say what follows.
+//! The behaviours of one scope, compiled: rule sets answer which detections hold of an event, roles say what follows.
 
 use std::sync::Arc;
 
@@ -6,7 +6,8 @@ use lapwing_model::{Event, Field, Scope, Value, hash};
 use lapwing_rules::{KEYWORDS, Rule, RuleError, RuleSet};
 
 use super::run::lines;
-use super::scenario::{self, SCOPES, Scenario};
+use super::scenario::{self, SCOPES, Scenario, Written};
+use super::when::When;
 
 /// All behaviours, compiled per scope. Immutable and shared by all partitions.
 #[derive(Debug, Default)]
@@ -18,11 +19,23 @@ pub struct Behaviours {
 #[derive(Debug)]
 pub(super) struct Plan {
     pub(super) scope: Scope,
+    /// In the order of [`When::ALL`].
+    pub(super) groups: Vec<Group>,
+    /// Some of the groups need a look at the address.
+    pub(super) looks: bool,
+    pub(super) buckets: Vec<Counted>,
+}
+
+/// Detections that look at the same events.
+#[derive(Debug)]
+pub(super) struct Group {
+    pub(super) when: When,
     pub(super) set: RuleSet,
     pub(super) fields: Vec<Field>,
     /// For each rule of the set, what its match does.
     pub(super) roles: Vec<Vec<Role>>,
-    pub(super) buckets: Vec<Counted>,
+    /// All its rules hold whenever `when` does.
+    pub(super) certain: bool,
 }
 
 /// A bucket, and what is worked out of it beforehand.
@@ -49,11 +62,11 @@ impl Behaviours {
     /// Takes the behaviours out of rules: those with the key `buckets`. What is wrong is left out and told.
     #[must_use]
     pub fn take(rules: &mut Vec<Rule>) -> (Behaviours, Vec<RuleError>) {
-        let (mut written, mut errors) = (Vec::new(), Vec::new());
+        let (mut all, mut errors) = (Vec::new(), Vec::new());
         rules.retain(|rule| match scenario::of(rule) {
             None => true,
-            Some(Ok(scenarios)) => {
-                written.push((rule.clone(), scenarios));
+            Some(Ok(written)) => {
+                all.push(written);
                 false
             }
             Some(Err(wrong)) => {
@@ -61,7 +74,7 @@ impl Behaviours {
                 false
             }
         });
-        let plans = SCOPES.iter().filter_map(|(_, scope)| Plan::new(*scope, &written, &mut errors)).map(Arc::new).collect();
+        let plans = SCOPES.iter().filter_map(|(_, scope)| Plan::new(*scope, &all, &mut errors)).map(Arc::new).collect();
         (Behaviours { plans }, errors)
     }
 
@@ -84,19 +97,18 @@ impl Behaviours {
     }
 }
 
-type Written = (Rule, Vec<Scenario>);
-
 impl Plan {
-    fn new(scope: Scope, written: &[Written], errors: &mut Vec<RuleError>) -> Option<Plan> {
-        let here = |scenarios: &[Scenario]| scenarios.iter().any(|scenario| scenario.scope == scope);
-        let mine = || written.iter().flat_map(|(rule, scenarios)| scenarios.iter().map(move |s| (rule, s))).filter(|(_, s)| s.scope == scope);
-        let asked: Vec<&str> = mine().flat_map(|(_, s)| [&s.drain, &s.then]).flatten().map(String::as_str).collect();
+    fn new(scope: Scope, all: &[Written], errors: &mut Vec<RuleError>) -> Option<Plan> {
+        let mine = |written: &Written| written.scenarios.iter().any(|scenario| scenario.scope == scope);
+        let scenarios = || all.iter().flat_map(|written| written.scenarios.iter().map(move |scenario| (&written.rule, scenario)));
+        let scenarios = || scenarios().filter(|(_, scenario)| scenario.scope == scope);
+        let asked: Vec<&str> = scenarios().flat_map(|(_, s)| [&s.drain, &s.then]).flatten().map(String::as_str).collect();
         let named = |rule: &Rule| rule.name.as_deref().is_some_and(|name| asked.contains(&name));
-        let needed = written.iter().filter(|(rule, scenarios)| here(scenarios) || named(rule));
-        let (set, wrong) = RuleSet::compile(needed.map(|(rule, _)| rule.clone()).collect());
-        errors.extend(wrong);
-        let mut plan = Plan { scope, fields: fields(&set), roles: vec![Vec::new(); set.rules().len()], set, buckets: Vec::new() };
-        for (rule, scenario) in mine() {
+        let needed: Vec<&Written> = all.iter().filter(|written| mine(written) || named(&written.rule)).collect();
+        let groups: Vec<Group> = When::ALL.iter().filter_map(|(_, when)| Group::new(*when, &needed, errors)).collect();
+        let looks = groups.iter().any(|group| matches!(group.when, When::Hidden | When::Payload));
+        let mut plan = Plan { scope, groups, looks, buckets: Vec::new() };
+        for (rule, scenario) in scenarios() {
             if let Err(message) = plan.add(rule, scenario) {
                 let (file, message) = (Arc::clone(&rule.file), format!("the bucket '{}': {message}", scenario.name));
                 errors.push(RuleError { file, line: rule.position.line, column: rule.position.column, message, help: None });
@@ -106,36 +118,61 @@ impl Plan {
     }
 
     fn add(&mut self, rule: &Rule, scenario: &Scenario) -> Result<(), String> {
-        let Some(fill) = self.set.rules().iter().position(|other| (&other.file, other.line) == (&rule.file, rule.line)) else {
+        let Some(fill) = self.find(|other| (&other.file, other.line) == (&rule.file, rule.line)) else {
             // Its detection could not be compiled, which has been told.
             return Ok(());
         };
         let named = |name: &Option<String>| match name {
             None => Ok(None),
-            Some(name) => match self.set.rules().iter().position(|rule| rule.name.as_ref() == Some(name)) {
-                Some(rule) => Ok(Some(rule)),
+            Some(name) => match self.find(|rule| rule.name.as_ref() == Some(name)) {
                 None => Err(format!("there is no rule named '{name}' with the key 'buckets'")),
+                found => Ok(found),
             },
         };
         let (drain, then) = (named(&scenario.drain)?, named(&scenario.then)?);
         if self.buckets.iter().any(|counted| counted.scenario.name == scenario.name) {
             return Err("there is another of that name; choose a different one".to_owned());
         }
-        let gates = self.buckets.iter().filter(|counted| counted.opens != 0);
-        let opens = if scenario.is_gate { 1_u64.checked_shl(gates.count() as u32).ok_or("there are more than 64 gates")? } else { 0 };
-        let gate = match &scenario.gate {
-            None => 0,
-            Some(name) => {
-                let gate = self.buckets.iter().find(|counted| counted.opens != 0 && counted.scenario.name == *name);
-                gate.map(|counted| counted.opens).ok_or(format!("there is no gate '{name}' before it"))?
-            }
-        };
+        let (gate, opens) = self.gates(scenario)?;
         let number = self.buckets.len();
-        self.roles[fill].push(Role::Fill(number));
-        drain.into_iter().for_each(|rule| self.roles[rule].push(Role::Drain(number)));
-        then.into_iter().for_each(|rule| self.roles[rule].push(Role::Then(number)));
+        let roles = [(Some(fill), Role::Fill(number)), (drain, Role::Drain(number)), (then, Role::Then(number))];
+        for (place, role) in roles {
+            if let Some((group, rule)) = place {
+                self.groups[group].roles[rule].push(role);
+            }
+        }
         self.buckets.push(Counted { salt: salt(scenario), scenario: scenario.clone(), gate, opens });
         Ok(())
+    }
+
+    /// The group and number of the first rule that fits.
+    fn find(&self, fits: impl Fn(&Rule) -> bool) -> Option<(usize, usize)> {
+        let mut groups = self.groups.iter().enumerate();
+        groups.find_map(|(number, group)| Some((number, group.set.rules().iter().position(&fits)?)))
+    }
+
+    /// The bit of the gate that it needs, and the bit that it opens.
+    fn gates(&self, scenario: &Scenario) -> Result<(u64, u64), String> {
+        let gates = || self.buckets.iter().filter(|counted| counted.opens != 0);
+        let opens = if scenario.is_gate { 1_u64.checked_shl(gates().count() as u32).ok_or("there are more than 64 gates")? } else { 0 };
+        let Some(name) = &scenario.gate else { return Ok((0, opens)) };
+        let gate = gates().find(|counted| counted.scenario.name == *name);
+        let gate = gate.ok_or(format!("there is no gate '{name}' before it, of the same scope"))?;
+        Ok((gate.opens, opens))
+    }
+}
+
+impl Group {
+    fn new(when: When, needed: &[&Written], errors: &mut Vec<RuleError>) -> Option<Group> {
+        let rules: Vec<Rule> = needed.iter().filter(|written| written.when == when).map(|written| written.rule.clone()).collect();
+        if rules.is_empty() {
+            return None;
+        }
+        let (set, wrong) = RuleSet::compile(rules);
+        errors.extend(wrong);
+        let fields = set.fields().iter().map(|name| if name == KEYWORDS { Field::Raw } else { Field::named(name) }).collect();
+        let certain = set.rules().iter().all(|rule| rule.detection().is_some_and(|detection| when.implies(detection)));
+        Some(Group { when, certain, fields, roles: vec![Vec::new(); set.rules().len()], set })
     }
 }
 
@@ -153,10 +190,6 @@ fn salt(scenario: &Scenario) -> u64 {
 
 fn join(key: u64, value: u64) -> u64 {
     (key ^ value).wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(29)
-}
-
-fn fields(set: &RuleSet) -> Vec<Field> {
-    set.fields().iter().map(|name| if name == KEYWORDS { Field::Raw } else { Field::named(name) }).collect()
 }
 
 /// The hash of what stands in a field; none where it is absent.

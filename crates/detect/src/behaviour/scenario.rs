@@ -8,6 +8,7 @@ use lapwing_rules::{Entry, Kind, Level, Node, Rule, RuleError};
 use super::bucket::Shape;
 use super::run::{Run, runs};
 use super::span::nanos;
+use super::when::When;
 
 /// One bucket of a behaviour.
 #[derive(Debug, Clone)]
@@ -35,6 +36,15 @@ pub struct Scenario {
     pub(super) stays: Vec<Run>,
 }
 
+/// A rule that has the key `buckets`.
+#[derive(Debug)]
+pub(super) struct Written {
+    pub(super) rule: Rule,
+    pub(super) when: When,
+    /// None where other buckets refer to it only.
+    pub(super) scenarios: Vec<Scenario>,
+}
+
 /// The scopes that a bucket can have.
 pub(super) const SCOPES: [(&str, Scope); 4] = [
     ("client.address", Scope::Client),
@@ -54,7 +64,7 @@ const PLACEHOLDERS: [&str; 5] = ["{count}", "{distinct}", "{capacity}", "{span}"
 ///
 /// # Errors
 /// What is wrong with them, each with its place.
-pub(super) fn of(rule: &Rule) -> Option<Result<Vec<Scenario>, Vec<RuleError>>> {
+pub(super) fn of(rule: &Rule) -> Option<Result<Written, Vec<RuleError>>> {
     let (_, node) = rule.extra.iter().find(|(key, _)| key == "buckets")?;
     let mut reader = Reader { rule, errors: Vec::new() };
     let nodes = match &node.kind {
@@ -65,7 +75,9 @@ pub(super) fn of(rule: &Rule) -> Option<Result<Vec<Scenario>, Vec<RuleError>>> {
         }
     };
     let scenarios: Vec<Scenario> = nodes.iter().filter_map(|node| reader.scenario(node)).collect();
-    Some(if reader.errors.is_empty() { Ok(scenarios) } else { Err(reader.errors) })
+    let when = reader.when();
+    let written = Written { rule: rule.clone(), when, scenarios };
+    Some(if reader.errors.is_empty() { Ok(written) } else { Err(reader.errors) })
 }
 
 struct Reader<'a> {
@@ -77,6 +89,15 @@ impl Reader<'_> {
     fn wrong(&mut self, node: &Node, message: impl Into<String>) {
         let (line, column) = (node.position.line, node.position.column);
         self.errors.push(RuleError { file: Arc::clone(&self.rule.file), line, column, message: message.into(), help: None });
+    }
+
+    fn when(&mut self) -> When {
+        let Some((_, node)) = self.rule.extra.iter().find(|(key, _)| key == "when") else { return When::Any };
+        let found = node.scalar().and_then(|scalar| When::ALL.iter().find(|(name, _)| *name == scalar.text));
+        if found.is_none() {
+            self.wrong(node, format!("the 'when' of a behaviour must be one of {}", When::ALL.map(|(name, _)| name).join(", ")));
+        }
+        found.map_or(When::Any, |(_, when)| *when)
     }
 
     fn scenario(&mut self, node: &Node) -> Option<Scenario> {
@@ -202,7 +223,7 @@ mod tests {
 
     const RULE: &str = "title: t\ndetection:\n  a:\n    http.response.status_code: 404\n  condition: a\nbuckets:\n";
 
-    fn read(bucket: &str) -> Result<Vec<Scenario>, Vec<String>> {
+    fn read(bucket: &str) -> Result<Written, Vec<String>> {
         let (rules, errors) = lapwing_rules::parse("x.yml", &format!("{RULE}{bucket}"));
         assert_eq!(errors, []);
         of(&rules[0]).expect("has buckets").map_err(|errors| errors.iter().map(ToString::to_string).collect())
@@ -211,7 +232,7 @@ mod tests {
     #[test]
     fn a_bucket_says_whose_it_is_what_it_holds_and_how_it_leaks() {
         let bucket = "  - {name: n, class: scanning, level: high, key: [client.address, url.path], capacity: 10, leak: 10s}\n";
-        let scenario = read(bucket).expect("good").remove(0);
+        let scenario = read(bucket).expect("good").scenarios.remove(0);
         assert_eq!((scenario.scope, scenario.level, scenario.class.as_str()), (Scope::Client, Level::High, "scanning"));
         assert_eq!(scenario.within, [Field::Path]);
         assert_eq!(scenario.shape.window(), 100 * 1_000_000_000);

@@ -5,10 +5,11 @@ use lapwing_model::{Event, Finding, Origin, Position, Record, Scope, Timestamp};
 use lapwing_parse::Parser;
 
 use super::plan::Role;
+use super::when::Look;
 use crate::behaviour::BUILTIN;
 use crate::rules::Seen;
-use crate::testing::{detector, judge, observe, setup};
-use crate::{Findings, Shard};
+use crate::testing::{judge, observe, setup};
+use crate::{Findings, Setup, Shard};
 
 fn read(lines: &[String]) -> Vec<Event> {
     let mut events = Vec::new();
@@ -18,7 +19,7 @@ fn read(lines: &[String]) -> Vec<Event> {
             body: Bytes::copy_from_slice(line.as_bytes()),
             origin: Origin::new("test"),
             position: Position { offset: number as u64 * 100, line: number as u64 + 1 },
-            received: Timestamp::from_seconds(1_740_999_999),
+            received: Timestamp::from_seconds(1_743_400_000),
         };
         parser.parse(&record, &mut events);
     }
@@ -30,19 +31,23 @@ fn repeated(times: u32, line: &str) -> Vec<String> {
 }
 
 fn found(lines: &[String]) -> Vec<Finding> {
+    found_by(&setup(), lines)
+}
+
+fn found_by(setup: &Setup, lines: &[String]) -> Vec<Finding> {
     let events = read(lines);
-    [Scope::Client, Scope::Network, Scope::User, Scope::Source]
-        .iter()
-        .flat_map(|&scope| {
-            let mine: Vec<_> = events.iter().filter(|event| event.keys.get(scope).is_some()).cloned().collect();
-            observe(&mut *detector("behaviour", scope), &mine)
-        })
-        .collect()
+    let scopes = super::KIND.scopes.iter();
+    let found = scopes.flat_map(|&scope| {
+        let mine: Vec<_> = events.iter().filter(|event| event.keys.get(scope).is_some()).cloned().collect();
+        observe(&mut *(super::KIND.build)(setup, scope), &mine)
+    });
+    found.collect()
 }
 
 #[test]
 fn every_builtin_behaviour_has_runs_that_overflow_it_and_runs_that_do_not() {
-    let behaviours = setup().behaviours;
+    let setup = setup();
+    let behaviours = &setup.behaviours;
     let mut seen = 0;
     for scope in [Scope::Client, Scope::Network, Scope::User, Scope::Source] {
         let plan = behaviours.plan(scope).expect("a behaviour of every scope");
@@ -53,7 +58,7 @@ fn every_builtin_behaviour_has_runs_that_overflow_it_and_runs_that_do_not() {
     }
     for name in behaviours.names() {
         for (number, (overflows, lines)) in behaviours.examples(name).enumerate() {
-            let told = found(&lines).iter().any(|finding| finding.rule == name);
+            let told = found_by(&setup, &lines).iter().any(|finding| finding.rule == name);
             assert_eq!(told, overflows, "{name}: run {number}");
             seen += 1;
         }
@@ -64,13 +69,15 @@ fn every_builtin_behaviour_has_runs_that_overflow_it_and_runs_that_do_not() {
 #[test]
 fn every_builtin_detection_matches_the_lines_it_says_and_no_others() {
     let behaviours = setup().behaviours;
-    for plan in [Scope::Client, Scope::Source].iter().filter_map(|&scope| behaviours.plan(scope)) {
-        for (number, rule) in plan.set.rules().iter().enumerate() {
+    let plans: Vec<_> = [Scope::Client, Scope::Source].iter().filter_map(|&scope| behaviours.plan(scope)).collect();
+    for group in plans.iter().flat_map(|plan| &plan.groups) {
+        for (number, rule) in group.set.rules().iter().enumerate() {
             assert!(!rule.tests.is_empty(), "{} has no tests", rule.title);
             let matches = |line: &String| {
                 let (events, mut matched) = (read(std::slice::from_ref(line)), Vec::new());
-                plan.set.matches(&mut super::Scratch::new(), &Seen { event: &events[0], fields: &plan.fields }, &mut matched);
-                matched.contains(&number)
+                let seen = Seen { event: &events[0], fields: &group.fields };
+                group.set.matches(&mut super::Scratch::new(), &seen, &mut matched);
+                group.when.holds(&events[0], Look::at(&events[0])) && matched.contains(&number)
             };
             rule.tests.matching.iter().for_each(|line| assert!(matches(line), "{} does not match {line}", rule.title));
             rule.tests.not_matching.iter().for_each(|line| assert!(!matches(line), "{} matches {line}", rule.title));
@@ -81,8 +88,9 @@ fn every_builtin_detection_matches_the_lines_it_says_and_no_others() {
 #[test]
 fn a_detection_without_buckets_only_plays_the_roles_it_is_asked_for() {
     let plan = setup().behaviours.plan(Scope::Client).expect("clients have behaviours");
-    let granted = plan.set.rules().iter().position(|rule| rule.name.as_deref() == Some("web-login-granted")).expect("there");
-    assert!(plan.roles[granted].iter().all(|role| matches!(role, Role::Then(_) | Role::Drain(_))));
+    let is_granted = |rule: &lapwing_rules::Rule| rule.name.as_deref() == Some("web-login-granted");
+    let mut roles = plan.groups.iter().filter_map(|group| Some(&group.roles[group.set.rules().iter().position(is_granted)?]));
+    assert!(roles.next().expect("there").iter().all(|role| matches!(role, Role::Then(_) | Role::Drain(_))));
     assert!(!setup().rules.rules().iter().any(|rule| BUILTIN.iter().any(|(file, _)| *file == &*rule.file)), "none is a rule besides");
 }
 
@@ -101,9 +109,9 @@ fn a_scan_names_the_lines_that_filled_the_bucket_and_then_every_line_of_the_clie
 
 #[test]
 fn nothing_is_told_of_what_an_attacker_writes_into_a_reason() {
-    let lines = repeated(3, r#"203.0.113.9 - - [01/Mar/2025:10:00:{s} +0000] "GET /{count}{n}.sql HTTP/1.1" 404 1 "-" "x""#);
+    let lines = repeated(3, r#"203.0.113.9 - - [01/Mar/2025:10:00:{s} +0000] "GET /{count}{n}/.env HTTP/1.1" 404 1 "-" "x""#);
     let reason = &found(&lines)[0].reason;
-    assert!(reason.contains("/{count}2.sql"), "{reason}");
+    assert!(reason.contains("/{count}2/.env"), "{reason}");
 }
 
 #[test]
