@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use lapwing_model::{Event, Evidence, Finding, Part, Position, Score, Severity, Timestamp, Verdict};
+use lapwing_model::{Entity, Event, Evidence, Finding, Part, Position, Score, Severity, Timestamp, Verdict};
 use serde::{Deserialize, Serialize};
 
 use crate::{Batch, Family, Found, Kind};
@@ -61,23 +61,46 @@ impl Ensemble {
         let mut found = found.into_iter().peekable();
         while let Some(first) = found.next() {
             let (at, tick, event) = (first.at, first.tick, first.event(&batch.events));
-            let mut by_entity = BTreeMap::from([(first.finding.entity.clone(), vec![first.finding])]);
+            let mut here = vec![first];
             while let Some(next) = found.next_if(|next| next.at == at && next.tick == tick) {
-                by_entity.entry(next.finding.entity.clone()).or_default().push(next.finding);
+                here.push(next);
             }
             let place = Place::of(batch, at, tick, event, self.settings.evidence_bytes);
-            verdicts.extend(by_entity.into_values().map(|findings| self.verdict(&place, findings)));
+            verdicts.extend(self.by_entity(here).into_values().map(|found| self.verdict(&place, found)));
         }
         verdicts
     }
 
-    fn verdict(&self, place: &Place, mut findings: Vec<Finding>) -> Verdict {
-        let weighted = |finding: &Finding| self.weight(finding.detector) * finding.score.value();
-        findings.sort_by(|a, b| b.severity.cmp(&a.severity).then(weighted(b).total_cmp(&weighted(a))));
+    /// What was found at one place, by whom it is about. What is found of others at a request of, say, a scanner (the pages it
+    /// makes fail, the rush it causes) is part of the scan, unless it is grave in itself.
+    fn by_entity(&self, here: Vec<Found>) -> BTreeMap<Entity, Vec<Found>> {
+        let leader = here.iter().find(|found| found.leads).map(|found| found.finding.entity.clone());
+        let mut by_entity: BTreeMap<Entity, Vec<Found>> = BTreeMap::new();
+        for found in here {
+            let own = found.finding.severity.max(Severity::of(Score::new(self.weighted(&found.finding))));
+            let entity = match &leader {
+                Some(leader) if own < Severity::High => leader.clone(),
+                _ => found.finding.entity.clone(),
+            };
+            by_entity.entry(entity).or_default().push(found);
+        }
+        by_entity
+    }
+
+    fn weighted(&self, finding: &Finding) -> f32 {
+        self.weight(finding.detector) * finding.score.value()
+    }
+
+    fn verdict(&self, place: &Place, mut found: Vec<Found>) -> Verdict {
+        found.sort_by(|a, b| {
+            let (weight_a, weight_b) = (self.weighted(&a.finding), self.weighted(&b.finding));
+            b.leads.cmp(&a.leads).then(b.finding.severity.cmp(&a.finding.severity)).then(weight_b.total_cmp(&weight_a))
+        });
+        let findings: Vec<Finding> = found.into_iter().map(|found| found.finding).collect();
         let mut ordinary = 1.0;
         let mut parts = Vec::with_capacity(findings.len());
         for finding in &findings {
-            let value = ordinary * weighted(finding);
+            let value = ordinary * self.weighted(finding);
             ordinary -= value;
             parts.push(Part { detector: finding.detector.into(), rule: finding.rule.clone(), value });
         }
@@ -150,7 +173,7 @@ fn evidence(event: &Event, limit: usize) -> Evidence {
 
 #[cfg(test)]
 mod tests {
-    use lapwing_model::{Entity, Scope};
+    use lapwing_model::Scope;
 
     use super::*;
     use crate::testing::events;
@@ -169,7 +192,7 @@ mod tests {
             expected: String::new(),
             observed: String::new(),
         };
-        Found { at, tick: None, order: 0, finding }
+        Found { at, tick: None, order: 0, finding, leads: false, earlier: Vec::new() }
     }
 
     fn conclude(found: Vec<Found>) -> Vec<Verdict> {
@@ -188,6 +211,18 @@ mod tests {
     #[test]
     fn what_is_found_about_two_entities_at_one_line_stays_two_verdicts() {
         assert_eq!(conclude(vec![found(1, "rules", "a", 0.6), found(1, "rules", "b", 0.6)]).len(), 2);
+    }
+
+    #[test]
+    fn what_leads_comes_first_and_takes_in_what_is_mild_about_others_but_not_what_is_grave() {
+        let mut lead = found(1, "behaviour", "a", 0.6);
+        lead.leads = true;
+        let mut grave = found(1, "rules", "c", 0.9);
+        grave.finding.severity = Severity::High;
+        let verdicts = conclude(vec![found(1, "rules", "a", 0.7), found(1, "rules", "b", 0.3), lead, grave]);
+        let whose: Vec<_> = verdicts.iter().map(|verdict| (verdict.findings.len(), verdict.findings[0].detector)).collect();
+        assert_eq!(whose, [(3, "behaviour"), (1, "rules")]);
+        assert_eq!(&*verdicts[0].findings[0].entity.name, "a");
     }
 
     #[test]

@@ -1,4 +1,4 @@
-use lapwing_model::{Event, Finding, Timestamp};
+use lapwing_model::{Event, Finding, Position, Timestamp};
 
 /// Collects what the detectors say of one batch.
 #[derive(Debug, Default)]
@@ -18,12 +18,21 @@ pub struct Found {
     /// Which detector of which partition spoke: orders findings about the same event the same way for any number of shards.
     pub order: u32,
     pub finding: Finding,
+    /// It speaks for all that is found of its entity at this event, however mild or severe the rest is.
+    pub leads: bool,
+    /// Events before this one that it is about as well: the id of their origin, and their place there.
+    pub earlier: Vec<(u64, Position)>,
 }
 
 impl Findings {
     /// About the event at position `at` of the batch.
     pub fn push(&mut self, at: u16, finding: Finding) {
-        self.found.push(Found { at, tick: None, order: self.order, finding });
+        self.push_with(at, finding, false, Vec::new());
+    }
+
+    /// The same for a finding that leads, or that is about earlier events as well: see [`Found`].
+    pub fn push_with(&mut self, at: u16, finding: Finding, leads: bool, earlier: Vec<(u64, Position)>) {
+        self.found.push(Found { at, tick: None, order: self.order, finding, leads, earlier });
     }
 
     /// The same, where there is one.
@@ -36,7 +45,8 @@ impl Findings {
     /// About no event: found while time passed.
     pub fn push_at_tick(&mut self, finding: Finding) {
         let (at, now) = self.tick.unwrap_or_default();
-        self.found.push(Found { at, tick: Some(now), order: self.order, finding });
+        let (tick, earlier) = (Some(now), Vec::new());
+        self.found.push(Found { at, tick, order: self.order, finding, leads: false, earlier });
     }
 
     pub(crate) fn speaks(&mut self, order: u32, tick: Option<(u16, Timestamp)>) {

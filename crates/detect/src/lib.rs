@@ -76,11 +76,13 @@ pub enum Family {
 pub struct Setup {
     pub settings: Settings,
     pub rules: Arc<RuleSet>,
+    pub behaviours: Arc<behaviour::Behaviours>,
 }
 
 impl Default for Setup {
     fn default() -> Self {
-        Setup { settings: Settings::default(), rules: Arc::new(RuleSet::compile(Vec::new()).0) }
+        let (rules, behaviours) = (Arc::new(RuleSet::compile(Vec::new()).0), Arc::default());
+        Setup { settings: Settings::default(), rules, behaviours }
     }
 }
 
@@ -103,6 +105,7 @@ macro_rules! detectors {
 detectors! {
     rules,
     thresholds,
+    behaviour,
     windows,
     novelty,
     silence,

@@ -21,8 +21,6 @@ pub const KIND: Kind = Kind {
 pub const BUILTIN: &[(&str, &str)] = &[
     ("builtin/errors.yml", include_str!("../../../rules/errors.yml")),
     ("builtin/keywords.yml", include_str!("../../../rules/keywords.yml")),
-    ("builtin/logins.yml", include_str!("../../../rules/logins.yml")),
-    ("builtin/probing.yml", include_str!("../../../rules/probing.yml")),
 ];
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -219,12 +217,6 @@ mod tests {
         let findings = observe(&mut *detector("rules", Scope::Event), &[event]);
         assert_eq!(findings.len(), 1);
         assert_eq!((findings[0].severity, &*findings[0].observed), (Severity::High, "log.level FATAL"));
-    }
-
-    #[test]
-    fn a_rule_that_only_feeds_a_correlation_is_not_told() {
-        let probe = Line { path: "/wp-login.php".to_owned(), ..Line::new(0.0, "203.0.113.9", 404) };
-        assert!(observe(&mut *detector("rules", Scope::Event), &[probe.web(0)]).is_empty());
     }
 
     #[test]

@@ -104,14 +104,18 @@ pub(crate) fn detector(name: &str, scope: Scope) -> Box<dyn Detector> {
 
 /// Default settings and the rules that come with Lapwing.
 pub(crate) fn setup() -> crate::Setup {
-    let parsed = crate::rules::BUILTIN.iter().map(|(name, text)| lapwing_rules::parse(name, text));
+    let texts = crate::rules::BUILTIN.iter().chain(crate::behaviour::BUILTIN);
+    let parsed = texts.map(|(name, text)| lapwing_rules::parse(name, text));
     let rules = parsed.flat_map(|(rules, errors)| {
         assert!(errors.is_empty(), "{errors:?}");
         rules
     });
-    let (set, errors) = lapwing_rules::RuleSet::compile(rules.collect());
+    let mut rules = rules.collect();
+    let (behaviours, errors) = crate::behaviour::Behaviours::take(&mut rules);
     assert!(errors.is_empty(), "{errors:?}");
-    crate::Setup { rules: Arc::new(set), ..crate::Setup::default() }
+    let (set, errors) = lapwing_rules::RuleSet::compile(rules);
+    assert!(errors.is_empty(), "{errors:?}");
+    crate::Setup { rules: Arc::new(set), behaviours: Arc::new(behaviours), ..crate::Setup::default() }
 }
 
 /// All that a whole shard finds in events, cut into batches of `size`.

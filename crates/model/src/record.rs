@@ -16,7 +16,7 @@ pub struct Record {
 }
 
 /// Where in its origin a record begins. Ids derive from it, so that reading the same again tells the same again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, serde::Serialize, serde::Deserialize)]
 pub struct Position {
     /// In bytes for files; a running number for what was pushed.
     pub offset: u64,

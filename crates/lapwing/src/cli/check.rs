@@ -23,7 +23,7 @@ pub struct Check {
 /// Where the configuration or a rule is wrong.
 pub fn run(args: &Check, sourced: &Sourced, paint: Paint) -> Result<Exit, Failed> {
     let config = &sourced.config;
-    let (rules, mut errors) = config.rule_set()?;
+    let (rules, behaviours, mut errors) = config.rule_set()?;
     errors.extend(readings(config));
     let loaded = config.loaded()?;
     let mut out = std::io::stdout().lock();
@@ -33,6 +33,7 @@ pub fn run(args: &Check, sourced: &Sourced, paint: Paint) -> Result<Exit, Failed
     }
     writeln!(out, "  intake    http     {}", if config.server.enabled { config.server.listen.as_str() } else { "off" })?;
     writeln!(out, "  rules     {} loaded", rules.rules().len())?;
+    writeln!(out, "  behaviours {} loaded", behaviours.names().count())?;
     for kind in lapwing_detect::ALL {
         let off = if loaded.detectors.contains(&kind.name) { "" } else { " (off)" };
         writeln!(out, "  detector  {:<10} {}{off}", kind.name, kind.summary)?;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use lapwing_detect::behaviour::Behaviours;
 use lapwing_detect::{ALL, EnsembleSettings, Setup};
 use lapwing_model::{Field, Severity};
 use lapwing_parse::template;
@@ -125,22 +126,24 @@ impl Config {
     /// # Errors
     /// Where rules cannot be read; rules that are wrong are reported and left out.
     pub fn blueprint(&self) -> Result<Blueprint, Failed> {
-        let (rules, errors) = self.rule_set()?;
+        let (rules, behaviours, errors) = self.rule_set()?;
         for error in errors {
             tracing::error!("{error}");
         }
-        let detectors = Setup { settings: self.detectors.clone(), rules: Arc::new(rules) };
+        let settings = self.detectors.clone();
+        let detectors = Setup { settings, rules: Arc::new(rules), behaviours: Arc::new(behaviours) };
         Ok(Blueprint { detectors, ensemble: self.ensemble.clone(), templates: self.templates.clone() })
     }
 
-    /// The rules that are to be loaded, what is wrong with the others, and what is probably misspelt in any of them.
+    /// The rules and behaviours that are to be loaded, what is wrong with the others, and what is probably misspelt in any.
     ///
     /// # Errors
     /// Where a file or folder of rules cannot be read.
-    pub fn rule_set(&self) -> Result<(RuleSet, Vec<String>), Failed> {
+    pub fn rule_set(&self) -> Result<(RuleSet, Behaviours, Vec<String>), Failed> {
         let mut texts = Vec::new();
         if self.rules.builtin {
-            texts.extend(lapwing_detect::rules::BUILTIN.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())));
+            let builtin = lapwing_detect::rules::BUILTIN.iter().chain(lapwing_detect::behaviour::BUILTIN);
+            texts.extend(builtin.map(|(name, text)| ((*name).to_owned(), (*text).to_owned())));
         }
         for path in &self.rules.paths {
             for file in rule_files(path)? {
@@ -156,9 +159,10 @@ impl Config {
         }
         let misspelt = lapwing_rules::check(&rules, &fields()).into_iter().filter(|warning| warning.help.is_some());
         errors.extend(misspelt.map(|warning| warning.to_string()));
+        let (behaviours, wrong) = Behaviours::take(&mut rules);
         let (set, bad) = RuleSet::compile(rules);
-        errors.extend(bad.iter().map(ToString::to_string));
-        Ok((set, errors))
+        errors.extend(wrong.iter().chain(&bad).map(ToString::to_string));
+        Ok((set, behaviours, errors))
     }
 
     /// How many threads parse and judge.

@@ -1,10 +1,14 @@
 //! `lapwing score`: what is thought of every event, so that anyone can evaluate it.
+//!
+//! Rows are held back for a while: that a line was the beginning of a scan shows only some lines later, and then its row
+//! should say so.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::io::Write;
 
 use clap::Args;
-use lapwing_model::{Event, Scope, Score as Points, Severity, Timestamp};
+use lapwing_detect::Found;
+use lapwing_model::{Event, Position, Scope, Score as Points, Severity, Timestamp};
 use lapwing_source::files;
 use serde::Serialize;
 
@@ -21,16 +25,16 @@ pub struct Score {
 }
 
 #[derive(Debug, Serialize)]
-struct Row<'a> {
-    file: &'a str,
+struct Row {
+    file: String,
     line: u64,
     time: Timestamp,
     entity: Box<str>,
     session: Option<Box<str>>,
     score: f32,
     severity: Severity,
-    classes: BTreeSet<&'a str>,
-    detectors: BTreeMap<&'a str, f32>,
+    classes: BTreeSet<String>,
+    detectors: BTreeMap<&'static str, f32>,
 }
 
 /// Runs the command.
@@ -40,24 +44,66 @@ struct Row<'a> {
 pub fn run(args: &Score, config: &Config) -> Result<Exit, Failed> {
     let mut engine = engine(config)?;
     let mut out = std::io::BufWriter::new(std::io::stdout().lock());
+    let mut held = Held::default();
     for block in files::Reader::new(crate::pipeline::clock).open(&args.files)? {
-        let judged = engine.judge(&block?.records);
-        rows(&judged).try_for_each(|row| show::json(&mut out, &row))?;
+        held.take(&engine.judge(&block?.records));
+        held.release(HELD).try_for_each(|row| show::json(&mut out, &row))?;
     }
+    held.release(0).try_for_each(|row| show::json(&mut out, &row))?;
     out.flush()?;
     Ok(Exit::Clean)
 }
 
-fn rows(judged: &Judged) -> impl Iterator<Item = Row<'_>> {
+/// Rows that are held back at most.
+const HELD: usize = 16_384;
+
+/// Rows that may still change.
+#[derive(Debug, Default)]
+struct Held {
+    rows: VecDeque<(Place, Row)>,
+    /// Number of the row of each place, counted from the first of all rows.
+    numbers: HashMap<Place, u64>,
+    released: u64,
+}
+
+/// Where an event stands: the id of its origin, and its place there.
+type Place = (u64, Position);
+
+impl Held {
+    fn take(&mut self, judged: &Judged) {
+        for (event, row) in judged.batch.events.iter().zip(rows(judged)) {
+            let place = (event.origin.id, event.position);
+            self.numbers.insert(place, self.released + self.rows.len() as u64);
+            self.rows.push_back((place, row));
+        }
+        for found in &judged.found {
+            for place in &found.earlier {
+                let number = self.numbers.get(place).and_then(|number| number.checked_sub(self.released));
+                if let Some((_, row)) = number.and_then(|number| self.rows.get_mut(number as usize)) {
+                    row.also(found);
+                }
+            }
+        }
+    }
+
+    /// Hands out the oldest rows until only so many are left.
+    fn release(&mut self, left: usize) -> impl Iterator<Item = Row> {
+        std::iter::from_fn(move || {
+            let (place, row) = (self.rows.len() > left).then(|| self.rows.pop_front()).flatten()?;
+            self.numbers.remove(&place);
+            self.released += 1;
+            Some(row)
+        })
+    }
+}
+
+fn rows(judged: &Judged) -> impl Iterator<Item = Row> {
     let mut found = judged.found.iter().filter(|found| found.tick.is_none()).peekable();
     let mut verdicts = judged.verdicts.iter().filter(|verdict| verdict.evidence.is_some()).peekable();
     judged.batch.events.iter().enumerate().map(move |(at, event)| {
         let mut row = Row::ordinary(event);
         while let Some(found) = found.next_if(|found| usize::from(found.at) == at) {
-            let finding = &found.finding;
-            row.classes.insert(&finding.class);
-            let score = row.detectors.entry(finding.detector).or_default();
-            *score = score.max(finding.score.value());
+            row.says(found);
         }
         while let Some(verdict) =
             verdicts.next_if(|verdict| verdict.position == event.position && verdict.origin == event.origin.id)
@@ -69,10 +115,10 @@ fn rows(judged: &Judged) -> impl Iterator<Item = Row<'_>> {
     })
 }
 
-impl<'a> Row<'a> {
-    fn ordinary(event: &'a Event) -> Row<'a> {
+impl Row {
+    fn ordinary(event: &Event) -> Row {
         Row {
-            file: &event.origin.name,
+            file: event.origin.name.to_string(),
             line: event.position.line,
             time: event.at,
             entity: event.entity().name,
@@ -82,5 +128,19 @@ impl<'a> Row<'a> {
             classes: BTreeSet::new(),
             detectors: BTreeMap::new(),
         }
+    }
+
+    fn says(&mut self, found: &Found) {
+        let finding = &found.finding;
+        self.classes.insert(finding.class.to_string());
+        let score = self.detectors.entry(finding.detector).or_default();
+        *score = score.max(finding.score.value());
+    }
+
+    /// What was found later is about this event as well.
+    fn also(&mut self, found: &Found) {
+        self.says(found);
+        self.score = self.score.max(found.finding.score.value());
+        self.severity = self.severity.max(found.finding.severity).max(Severity::of(found.finding.score));
     }
 }

@@ -1,0 +1,237 @@
+//! Behaviours: what is harmless once and an attack when it goes on. Probing, brute force, spraying, crawling, floods.
+//!
+//! Each is data (`/behaviours/*.yml`): a Sigma detection says which events count, buckets say how they are counted: whose
+//! (client, network, user, source), every event or different values only, how many a bucket holds, how fast it leaks.
+//! Events that belong to an overflowing bucket are told each, as one thing: the desk makes one anomaly of them.
+
+mod bucket;
+mod plan;
+mod run;
+mod scenario;
+mod span;
+mod tell;
+#[cfg(test)]
+mod tests;
+mod when;
+
+use std::sync::Arc;
+
+use lapwing_learn::Lru;
+use lapwing_model::{Event, PARTITIONS, Scope};
+use lapwing_rules::Scratch;
+use serde::{Deserialize, Serialize};
+
+pub use bucket::Place;
+use bucket::{Bucket, Poured};
+pub use plan::Behaviours;
+use plan::{Plan, Role, value_hash};
+use when::Look;
+
+use crate::rules::Seen;
+use crate::{Detector, Events, Family, Findings, Kind, Setup};
+
+pub const KIND: Kind = Kind {
+    name: "behaviour",
+    summary: "probing, scanning, brute force, spraying, crawling and floods, per client, network, user and source",
+    family: Family::Rules,
+    scopes: &[Scope::Client, Scope::Network, Scope::User, Scope::Source],
+    enabled: |settings| settings.behaviour.enabled,
+    build: |setup, scope| Box::new(Behaviour::new(setup, scope)),
+};
+
+/// The behaviours that come with Lapwing: file name and text.
+pub const BUILTIN: &[(&str, &str)] = &[
+    ("builtin/behaviours/web-traffic.yml", include_str!("../../../behaviours/web-traffic.yml")),
+    ("builtin/behaviours/web-scanning.yml", include_str!("../../../behaviours/web-scanning.yml")),
+    ("builtin/behaviours/web-logins.yml", include_str!("../../../behaviours/web-logins.yml")),
+    ("builtin/behaviours/web-attacks.yml", include_str!("../../../behaviours/web-attacks.yml")),
+    ("builtin/behaviours/logins.yml", include_str!("../../../behaviours/logins.yml")),
+];
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Settings {
+    pub enabled: bool,
+    /// Buckets of each scope that are remembered; the one used longest ago is forgotten first.
+    pub buckets: usize,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Settings { enabled: true, buckets: 65_536 }
+    }
+}
+
+/// The buckets of one scope, for one partition of its keys.
+#[derive(Debug)]
+struct Behaviour {
+    plan: Option<Arc<Plan>>,
+    buckets: Lru<Bucket>,
+    /// Entities of which everything belongs to an overflow.
+    covered: Lru<Cover>,
+    scratch: Scratch,
+    matched: Vec<usize>,
+}
+
+/// Whatever the entity does until then belongs to that bucket.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+struct Cover {
+    bucket: u64,
+    /// Names the bucket's scenario.
+    salt: u64,
+    began: i64,
+    until: i64,
+}
+
+impl Behaviour {
+    fn new(setup: &Setup, scope: Scope) -> Behaviour {
+        let buckets = setup.settings.behaviour.buckets.div_ceil(PARTITIONS);
+        Behaviour {
+            plan: setup.behaviours.plan(scope),
+            buckets: Lru::new(buckets),
+            covered: Lru::new(buckets.div_ceil(16)),
+            scratch: Scratch::new(),
+            matched: Vec::new(),
+        }
+    }
+
+    fn judge(&mut self, plan: &Plan, at: u16, event: &Event, findings: &mut Findings) {
+        let Some(entity) = event.keys.get(plan.scope) else { return };
+        let mut turn = Turn { plan, at, event, entity, open: 0, leads: false };
+        let look = if plan.looks { Look::at(event) } else { Look::default() };
+        for group in plan.groups.iter().filter(|group| group.when.holds(event, look)) {
+            if group.certain {
+                self.matched.clear();
+                self.matched.extend(0..group.roles.len());
+            } else {
+                group.set.matches(&mut self.scratch, &Seen { event, fields: &group.fields }, &mut self.matched);
+            }
+            for &rule in &self.matched {
+                for &role in &group.roles[rule] {
+                    turn.play(role, &mut self.buckets, &mut self.covered, findings);
+                }
+            }
+        }
+        if !self.covered.is_empty() && !turn.leads {
+            turn.cover(&self.buckets, &self.covered, findings);
+        }
+    }
+}
+
+/// One event's way through the buckets.
+struct Turn<'a> {
+    plan: &'a Plan,
+    at: u16,
+    event: &'a Event,
+    entity: u64,
+    /// The gates that are open.
+    open: u64,
+    /// Something was found that speaks for all that the entity does.
+    leads: bool,
+}
+
+impl Turn<'_> {
+    fn play(&mut self, role: Role, buckets: &mut Lru<Bucket>, covered: &mut Lru<Cover>, findings: &mut Findings) {
+        let (Role::Fill(number) | Role::Drain(number) | Role::Then(number)) = role;
+        let counted = &self.plan.buckets[number];
+        if counted.gate & !self.open != 0 {
+            return;
+        }
+        let Some(key) = counted.key(self.entity, self.event) else { return };
+        let (now, shape) = (self.event.at.nanos(), &counted.scenario.shape);
+        match role {
+            Role::Fill(_) => self.fill(number, key, buckets.get_or_insert_with(key, Bucket::default).0, covered, findings),
+            Role::Drain(_) => {
+                if let Some(bucket) = buckets.get(key) {
+                    bucket.drain(now, shape);
+                }
+            }
+            Role::Then(_) => {
+                if let Some(bucket) = buckets.get(key)
+                    && bucket.is_over(now, shape)
+                {
+                    let count = bucket.count() + 1;
+                    // It leads, so that it is not lost in the attack that it crowns.
+                    findings.push_with(self.at, tell::finding(KIND.name, counted, bucket, self.event, count), true, Vec::new());
+                    self.leads = true;
+                    *bucket = Bucket::default();
+                }
+            }
+        }
+    }
+
+    fn fill(&mut self, number: usize, key: u64, bucket: &mut Bucket, covered: &mut Lru<Cover>, findings: &mut Findings) {
+        let counted = &self.plan.buckets[number];
+        let scenario = &counted.scenario;
+        let value = match &scenario.distinct {
+            Some(field) => match value_hash(self.event, field) {
+                None => return,
+                value => value,
+            },
+            None => None,
+        };
+        let speaks = !scenario.is_gate && scenario.then.is_none();
+        let place = speaks.then_some((self.event.origin.id, self.event.position));
+        let poured = bucket.pour(self.event.at.nanos(), value, place, &scenario.shape);
+        let (earlier, count) = match poured {
+            Poured::Held => return,
+            Poured::Over(earlier) => (earlier, bucket.count()),
+            Poured::Still => (Vec::new(), 1),
+        };
+        self.open |= counted.opens;
+        if !speaks {
+            return;
+        }
+        let finding = tell::finding(KIND.name, counted, bucket, self.event, count);
+        if scenario.covers {
+            let until = self.event.at.nanos().saturating_add(scenario.shape.mute);
+            let cover = Cover { bucket: key, salt: counted.salt, began: bucket.began(), until };
+            *covered.get_or_insert_with(self.entity, || cover).0 = cover;
+        }
+        self.leads |= scenario.covers;
+        findings.push_with(self.at, finding, scenario.covers, earlier);
+    }
+
+    /// Tells of an event that no covering bucket counted, but whose entity is covered.
+    fn cover(&self, buckets: &Lru<Bucket>, covered: &Lru<Cover>, findings: &mut Findings) {
+        let Some(cover) = covered.peek(self.entity) else { return };
+        let now = self.event.at.nanos();
+        if now > cover.until || now < cover.began {
+            return;
+        }
+        let counted = self.plan.buckets.iter().find(|counted| counted.salt == cover.salt);
+        if let (Some(counted), Some(bucket)) = (counted, buckets.peek(cover.bucket)) {
+            let finding = tell::finding(KIND.name, counted, bucket, self.event, 1);
+            findings.push_with(self.at, finding, true, Vec::new());
+        }
+    }
+}
+
+impl Detector for Behaviour {
+    fn observe(&mut self, events: Events<'_>, findings: &mut Findings) {
+        let Some(plan) = self.plan.clone() else { return };
+        for (at, event) in events.iter() {
+            self.judge(&plan, at, event, findings);
+        }
+    }
+
+    fn save(&self, out: &mut Vec<u8>) {
+        if !self.buckets.is_empty() {
+            // Plain data always has a serial form.
+            out.extend(postcard::to_stdvec(&(&self.buckets, &self.covered)).unwrap_or_default());
+        }
+    }
+
+    fn load(&mut self, state: &[u8]) -> Result<(), String> {
+        let (buckets, covered) = (self.buckets.capacity(), self.covered.capacity());
+        (self.buckets, self.covered) =
+            postcard::from_bytes(state).map_err(|error| format!("the saved behaviours cannot be read: {error}"))?;
+        self.buckets.set_capacity(buckets);
+        self.covered.set_capacity(covered);
+        Ok(())
+    }
+
+    fn entities(&self) -> usize {
+        self.buckets.len()
+    }
+}

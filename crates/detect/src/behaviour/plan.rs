@@ -1,0 +1,207 @@
+//! The behaviours of one scope, compiled: rule sets answer which detections hold of an event, roles say what follows.
+
+use std::sync::Arc;
+
+use lapwing_model::{Event, Field, Scope, Value, hash};
+use lapwing_rules::{KEYWORDS, Rule, RuleError, RuleSet};
+
+use super::run::lines;
+use super::scenario::{self, SCOPES, Scenario, Written};
+use super::when::When;
+
+/// All behaviours, compiled per scope. Immutable and shared by all partitions.
+#[derive(Debug, Default)]
+pub struct Behaviours {
+    plans: Vec<Arc<Plan>>,
+}
+
+/// The behaviours of one scope.
+#[derive(Debug)]
+pub(super) struct Plan {
+    pub(super) scope: Scope,
+    /// In the order of [`When::ALL`].
+    pub(super) groups: Vec<Group>,
+    /// Some of the groups need a look at the address.
+    pub(super) looks: bool,
+    pub(super) buckets: Vec<Counted>,
+}
+
+/// Detections that look at the same events.
+#[derive(Debug)]
+pub(super) struct Group {
+    pub(super) when: When,
+    pub(super) set: RuleSet,
+    pub(super) fields: Vec<Field>,
+    /// For each rule of the set, what its match does.
+    pub(super) roles: Vec<Vec<Role>>,
+    /// All its rules hold whenever `when` does.
+    pub(super) certain: bool,
+}
+
+/// A bucket, and what is worked out of it beforehand.
+#[derive(Debug)]
+pub(super) struct Counted {
+    pub(super) scenario: Scenario,
+    /// Tells its buckets from those of others: a changed scenario begins anew.
+    pub(super) salt: u64,
+    /// Its gate, as a bit of those open; 0 where it needs none.
+    pub(super) gate: u64,
+    /// The bit that it opens.
+    pub(super) opens: u64,
+}
+
+/// What a match of a detection does to the bucket of that number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Role {
+    Fill(usize),
+    Drain(usize),
+    Then(usize),
+}
+
+impl Behaviours {
+    /// Takes the behaviours out of rules: those with the key `buckets`. What is wrong is left out and told.
+    #[must_use]
+    pub fn take(rules: &mut Vec<Rule>) -> (Behaviours, Vec<RuleError>) {
+        let (mut all, mut errors) = (Vec::new(), Vec::new());
+        rules.retain(|rule| match scenario::of(rule) {
+            None => true,
+            Some(Ok(written)) => {
+                all.push(written);
+                false
+            }
+            Some(Err(wrong)) => {
+                errors.extend(wrong);
+                false
+            }
+        });
+        let plans = SCOPES.iter().filter_map(|(_, scope)| Plan::new(*scope, &all, &mut errors)).map(Arc::new).collect();
+        (Behaviours { plans }, errors)
+    }
+
+    pub(super) fn plan(&self, scope: Scope) -> Option<Arc<Plan>> {
+        self.plans.iter().find(|plan| plan.scope == scope).cloned()
+    }
+
+    /// The names of all buckets, in the order of their scopes.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.plans.iter().flat_map(|plan| plan.buckets.iter().map(|counted| counted.scenario.name.as_str()))
+    }
+
+    /// The runs of lines that a bucket must (true) or must not (false) overflow of, by its own account.
+    pub fn examples(&self, name: &str) -> impl Iterator<Item = (bool, Vec<String>)> {
+        let counted = self.plans.iter().flat_map(|plan| &plan.buckets).find(|counted| counted.scenario.name == name);
+        counted.into_iter().flat_map(|counted| {
+            let Scenario { overflows, stays, .. } = &counted.scenario;
+            overflows.iter().map(|run| (true, lines(run))).chain(stays.iter().map(|run| (false, lines(run))))
+        })
+    }
+}
+
+impl Plan {
+    fn new(scope: Scope, all: &[Written], errors: &mut Vec<RuleError>) -> Option<Plan> {
+        let mine = |written: &Written| written.scenarios.iter().any(|scenario| scenario.scope == scope);
+        let scenarios = || all.iter().flat_map(|written| written.scenarios.iter().map(move |scenario| (&written.rule, scenario)));
+        let scenarios = || scenarios().filter(|(_, scenario)| scenario.scope == scope);
+        let asked: Vec<&str> = scenarios().flat_map(|(_, s)| [&s.drain, &s.then]).flatten().map(String::as_str).collect();
+        let named = |rule: &Rule| rule.name.as_deref().is_some_and(|name| asked.contains(&name));
+        let needed: Vec<&Written> = all.iter().filter(|written| mine(written) || named(&written.rule)).collect();
+        let groups: Vec<Group> = When::ALL.iter().filter_map(|(_, when)| Group::new(*when, &needed, errors)).collect();
+        let looks = groups.iter().any(|group| matches!(group.when, When::Hidden | When::Payload));
+        let mut plan = Plan { scope, groups, looks, buckets: Vec::new() };
+        for (rule, scenario) in scenarios() {
+            if let Err(message) = plan.add(rule, scenario) {
+                let (file, message) = (Arc::clone(&rule.file), format!("the bucket '{}': {message}", scenario.name));
+                errors.push(RuleError { file, line: rule.position.line, column: rule.position.column, message, help: None });
+            }
+        }
+        (!plan.buckets.is_empty()).then_some(plan)
+    }
+
+    fn add(&mut self, rule: &Rule, scenario: &Scenario) -> Result<(), String> {
+        let Some(fill) = self.find(|other| (&other.file, other.line) == (&rule.file, rule.line)) else {
+            // Its detection could not be compiled, which has been told.
+            return Ok(());
+        };
+        let named = |name: &Option<String>| match name {
+            None => Ok(None),
+            Some(name) => match self.find(|rule| rule.name.as_ref() == Some(name)) {
+                None => Err(format!("there is no rule named '{name}' with the key 'buckets'")),
+                found => Ok(found),
+            },
+        };
+        let (drain, then) = (named(&scenario.drain)?, named(&scenario.then)?);
+        if self.buckets.iter().any(|counted| counted.scenario.name == scenario.name) {
+            return Err("there is another of that name; choose a different one".to_owned());
+        }
+        let (gate, opens) = self.gates(scenario)?;
+        let number = self.buckets.len();
+        let roles = [(Some(fill), Role::Fill(number)), (drain, Role::Drain(number)), (then, Role::Then(number))];
+        for (place, role) in roles {
+            if let Some((group, rule)) = place {
+                self.groups[group].roles[rule].push(role);
+            }
+        }
+        self.buckets.push(Counted { salt: salt(scenario), scenario: scenario.clone(), gate, opens });
+        Ok(())
+    }
+
+    /// The group and number of the first rule that fits.
+    fn find(&self, fits: impl Fn(&Rule) -> bool) -> Option<(usize, usize)> {
+        let mut groups = self.groups.iter().enumerate();
+        groups.find_map(|(number, group)| Some((number, group.set.rules().iter().position(&fits)?)))
+    }
+
+    /// The bit of the gate that it needs, and the bit that it opens.
+    fn gates(&self, scenario: &Scenario) -> Result<(u64, u64), String> {
+        let gates = || self.buckets.iter().filter(|counted| counted.opens != 0);
+        let opens = if scenario.is_gate { 1_u64.checked_shl(gates().count() as u32).ok_or("there are more than 64 gates")? } else { 0 };
+        let Some(name) = &scenario.gate else { return Ok((0, opens)) };
+        let gate = gates().find(|counted| counted.scenario.name == *name);
+        let gate = gate.ok_or(format!("there is no gate '{name}' before it, of the same scope"))?;
+        Ok((gate.opens, opens))
+    }
+}
+
+impl Group {
+    fn new(when: When, needed: &[&Written], errors: &mut Vec<RuleError>) -> Option<Group> {
+        let rules: Vec<Rule> = needed.iter().filter(|written| written.when == when).map(|written| written.rule.clone()).collect();
+        if rules.is_empty() {
+            return None;
+        }
+        let (set, wrong) = RuleSet::compile(rules);
+        errors.extend(wrong);
+        let fields = set.fields().iter().map(|name| if name == KEYWORDS { Field::Raw } else { Field::named(name) }).collect();
+        let certain = set.rules().iter().all(|rule| rule.detection().is_some_and(|detection| when.implies(detection)));
+        Some(Group { when, certain, fields, roles: vec![Vec::new(); set.rules().len()], set })
+    }
+}
+
+impl Counted {
+    /// The key of the event's bucket; none where a field that parts the buckets is absent.
+    pub(super) fn key(&self, entity: u64, event: &Event) -> Option<u64> {
+        self.scenario.within.iter().try_fold(join(self.salt, entity), |key, field| Some(join(key, value_hash(event, field)?)))
+    }
+}
+
+fn salt(scenario: &Scenario) -> u64 {
+    let Scenario { name, scope, within, distinct, shape, .. } = scenario;
+    hash(format!("{name} {scope} {within:?} {distinct:?} {shape:?}").as_bytes())
+}
+
+fn join(key: u64, value: u64) -> u64 {
+    (key ^ value).wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(29)
+}
+
+/// The hash of what stands in a field; none where it is absent.
+pub(super) fn value_hash(event: &Event, field: &Field) -> Option<u64> {
+    match (field, event.get(field)) {
+        (Field::ClientAddress, _) => event.keys.get(Scope::Client),
+        (_, Value::Absent) => None,
+        (_, Value::Text(text)) => Some(hash(text)),
+        (_, Value::Number(number)) => Some(number.to_bits()),
+        (_, Value::Address(address)) => Some(match address.to_canonical() {
+            std::net::IpAddr::V4(v4) => hash(&v4.octets()),
+            std::net::IpAddr::V6(v6) => hash(&v6.octets()),
+        }),
+    }
+}

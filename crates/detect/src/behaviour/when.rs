@@ -1,0 +1,129 @@
+//! Which events a detection looks at, asked before it: most lines of most logs are none of any detection's business.
+
+use lapwing_model::{Detail, Event};
+use lapwing_rules::{Condition, Criteria, Detection, Test};
+
+/// The key `when` of a behaviour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum When {
+    /// A web request.
+    Request,
+    /// A web request with a path below a name that begins with a point.
+    Hidden,
+    /// A web request answered with 400 or above.
+    Refused,
+    /// A web request of another method than GET and HEAD.
+    Sent,
+    /// A web request whose address holds a character that plain addresses lack: `%`, `+`, quotes, brackets, `..`, `;` and such.
+    Payload,
+    /// A line that is no web request.
+    Text,
+    /// Every event.
+    Any,
+}
+
+impl When {
+    /// In the order in which they are asked.
+    pub(super) const ALL: [(&'static str, When); 7] = [
+        ("request", When::Request),
+        ("hidden", When::Hidden),
+        ("refused", When::Refused),
+        ("sent", When::Sent),
+        ("payload", When::Payload),
+        ("text", When::Text),
+        ("any", When::Any),
+    ];
+
+    pub(super) fn holds(self, event: &Event, look: Look) -> bool {
+        let Detail::Web(web) = &event.detail else { return matches!(self, When::Text | When::Any) };
+        match self {
+            When::Any | When::Request => true,
+            When::Hidden => look.hidden,
+            When::Refused => web.status >= 400,
+            When::Sent => !matches!(event.text(web.method), b"GET" | b"HEAD" | b""),
+            When::Payload => look.odd,
+            When::Text => false,
+        }
+    }
+
+    /// Whether it holds of an event already implies that a detection does, so that this need not be asked.
+    pub(super) fn implies(self, detection: &Detection) -> bool {
+        let is_item = |criteria: &Criteria| match criteria {
+            Criteria::Item(item) => item.field == "http.request.method" && item.tests == [Test::Exists(true)] && !item.negated,
+            Criteria::All(all) | Criteria::Any(all) if all.len() == 1 => {
+                matches!(&all[0], Criteria::Item(item) if item.field == "http.request.method" && item.tests == [Test::Exists(true)])
+            }
+            Criteria::All(_) | Criteria::Any(_) => false,
+        };
+        self == When::Request
+            && matches!(detection.condition, Condition::Selection(_))
+            && matches!(detection.selections.as_slice(), [selection] if is_item(&selection.criteria))
+    }
+}
+
+/// What one look at the address of a web request shows.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Look {
+    hidden: bool,
+    odd: bool,
+}
+
+/// Addresses are looked at so far; a longer one is odd by itself.
+const LONGEST: usize = 4096;
+
+const ODD: u8 = 1;
+const POINT: u8 = 2;
+const SLASH: u8 = 4;
+
+const KINDS: [u8; 256] = {
+    let mut kinds = [0; 256];
+    let odd = b"%+'\"<>();|\\$`{[";
+    let mut at = 0;
+    while at < odd.len() {
+        kinds[odd[at] as usize] = ODD;
+        at += 1;
+    }
+    kinds[b'.' as usize] = POINT;
+    kinds[b'/' as usize] = SLASH;
+    kinds
+};
+
+impl Look {
+    pub(super) fn at(event: &Event) -> Look {
+        event.web().map_or(Look::default(), |web| Look::of(event.text(web.target)))
+    }
+
+    fn of(target: &[u8]) -> Look {
+        let (mut before, mut all, mut pairs) = (0, 0, 0);
+        for &byte in &target[..target.len().min(LONGEST)] {
+            let kind = KINDS[byte as usize];
+            all |= kind;
+            // A point behind a slash or another point.
+            pairs |= if kind == POINT { before } else { 0 };
+            before = kind;
+        }
+        Look { hidden: pairs & SLASH != 0, odd: all & ODD != 0 || pairs & POINT != 0 || target.len() > LONGEST }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn plain_addresses_are_not_odd_and_payloads_are() {
+        for plain in ["/", "/blog/a-b_c.html?x=1&y=2", "/p/1,2"] {
+            assert!(!Look::of(plain.as_bytes()).odd, "{plain}");
+        }
+        for odd in ["/?q=%27", "/../x", "/?q=<b>", "/?q=a'b", "/?x=a|b", "/a/..;/b"] {
+            assert!(Look::of(odd.as_bytes()).odd, "{odd}");
+        }
+    }
+
+    #[test]
+    fn hidden_names_are_those_that_begin_with_a_point() {
+        for (target, hidden) in [("/.env", true), ("/a/.git/config", true), ("/", false), ("/a.b/c.html", false), ("", false)] {
+            assert_eq!(Look::of(target.as_bytes()).hidden, hidden, "{target}");
+        }
+    }
+}
