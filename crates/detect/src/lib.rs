@@ -106,6 +106,7 @@ detectors! {
     windows,
     novelty,
     silence,
+    profile,
 }
 
 impl Kind {

@@ -1,0 +1,170 @@
+//! What is known of one parameter of one endpoint.
+
+use lapwing_learn::{ClosedSet, Coverage, Lengths};
+use lapwing_model::printable;
+use serde::{Deserialize, Serialize};
+
+use super::deviation::{Check, Deviation};
+use super::form::{self, CHARACTERS, Form, NEIGHBOURS};
+use super::request::Given;
+
+/// Values up to which a set is closed, and shapes.
+const VALUES: u16 = 64;
+const SHAPES: u16 = 8;
+
+/// Values that are kept as text, to tell people what was expected: only of small closed sets, and only what was seen so often
+/// that it is nobody's own (no password is).
+const EXAMPLES: usize = 4;
+const EXAMPLE_SEEN: u32 = 8;
+const EXAMPLE_BYTES: usize = 32;
+
+/// Samples below which a parameter says nothing by itself.
+const LEAST: u32 = 20;
+/// Samples below which the characters of all parameters of the site speak as well.
+const YOUNG: u32 = 50;
+
+/// At most about 1.6 KiB.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Parameter {
+    pub key: u64,
+    pub name: Box<str>,
+    /// Requests that had it.
+    pub present: u32,
+    coverage: Coverage,
+    values: ClosedSet,
+    shapes: ClosedSet,
+    lengths: Lengths,
+    examples: Vec<Box<str>>,
+    /// The client whose value was learned last: one client that asks the same again and again tells nothing new.
+    client: u64,
+}
+
+impl Parameter {
+    pub(super) fn new(given: &Given<'_>) -> Parameter {
+        Parameter {
+            key: given.key,
+            name: printable(given.name).within(64).to_string().into(),
+            present: 0,
+            coverage: Coverage::default(),
+            values: ClosedSet::new(VALUES),
+            shapes: ClosedSet::new(SHAPES),
+            lengths: Lengths::default(),
+            examples: Vec::new(),
+            client: 0,
+        }
+    }
+
+    /// Learns a value that `client` (0 where unknown) gave.
+    pub(super) fn learn(&mut self, given: &Given<'_>, client: u64, trusted: bool) {
+        let form = &given.form;
+        self.present = self.present.saturating_add(1);
+        if !trusted && client != 0 && client == self.client && !self.values.is_open() && self.values.has(form.hash) {
+            return;
+        }
+        self.client = client;
+        let seen = self.values.learn(form.hash);
+        if seen == EXAMPLE_SEEN && self.examples.len() < EXAMPLES && given.value.len() <= EXAMPLE_BYTES {
+            self.examples.push(shown(given.value).into());
+        }
+        self.coverage.learn(&form.marks);
+        self.shapes.learn(form.shape);
+        self.lengths.learn(form.length);
+    }
+
+    /// Whether nothing of a value is new.
+    pub(super) fn expects(&self, form: &Form) -> bool {
+        (!self.values.is_open() && self.values.has(form.hash))
+            || (self.values.is_open() && self.looks_known(form))
+    }
+
+    fn looks_known(&self, form: &Form) -> bool {
+        self.coverage.unknown(&form.marks) == [0; lapwing_learn::MARK_WORDS]
+            && self.shapes.has(form.shape)
+            && form.length <= self.lengths.longest()
+    }
+
+    /// What is most surprising of a value, given what parameters of the same name have elsewhere, and all of the site.
+    pub(super) fn judge(&self, form: &Form, kin: &[&Parameter], site: &Coverage) -> Option<Deviation> {
+        if self.expects(form) {
+            return None;
+        }
+        let all = kin.iter().fold(self.coverage, |all, kin| all.merged(&kin.coverage));
+        let own = self.coverage.samples() >= LEAST;
+        let mut worst: Option<Deviation> = None;
+        let mut found = |check, evidence: f32, item| {
+            if worst.as_ref().is_none_or(|worst| evidence > worst.evidence) {
+                worst = Some(Deviation { check, evidence, item, given: None, parameter: None });
+            }
+        };
+        if own && !form.is_number() {
+            found(Check::Value, self.values.surprise(0.0), form.hash);
+        }
+        if all.samples() >= LEAST {
+            let new = all.unknown(&form.marks);
+            if new[0] != 0 {
+                let more = f32::from(u8::from(new[0].count_ones() > 1));
+                found(Check::Characters, all.surprise(CHARACTERS, form::allowance(new[0])) + more, new[0]);
+            }
+            if new[NEIGHBOURS].iter().any(|&word| word != 0) {
+                found(Check::Neighbours, all.surprise(NEIGHBOURS, form::allowance(form.marks[0])), new[1] ^ new[2] ^ new[3] ^ new[4]);
+            }
+            if !self.shapes.has(form.shape) && !kin.iter().any(|kin| kin.shapes.has(form.shape)) {
+                let most = kin.iter().map(|kin| kin.shape_surprise()).fold(self.shape_surprise(), f32::max);
+                found(Check::Shape, most, form.shape);
+            }
+            if kin.iter().all(|kin| form.length > kin.lengths.longest()) {
+                let most = kin.iter().map(|kin| kin.lengths.surprise(form.length)).fold(self.lengths.surprise(form.length), f32::max);
+                found(Check::Length, most, u64::from(form.length));
+            }
+        }
+        if all.samples() < YOUNG {
+            let new = site.unknown(&form.marks)[0];
+            if new != 0 {
+                found(Check::SiteCharacters, site.surprise(CHARACTERS, form::allowance(new)), new);
+            }
+        }
+        worst
+    }
+
+    /// One or two shapes are a format; more are how people write.
+    fn shape_surprise(&self) -> f32 {
+        self.shapes.surprise(if self.shapes.len() <= 2 { 0.0 } else { 1.0 })
+    }
+
+    /// What a check of this parameter expected, for people.
+    pub(super) fn expected(&self, check: Check) -> String {
+        let samples = self.coverage.samples();
+        match check {
+            Check::Value if self.examples.is_empty() => format!("one of {} values in {samples} requests", self.values.len()),
+            Check::Value => {
+                let examples: Vec<_> = self.examples.iter().map(|example| format!("'{example}'")).collect();
+                let such = if examples.len() == self.values.len() { "" } else { "such as " };
+                format!("one of {} values in {samples} requests: {such}{}", self.values.len(), examples.join(", "))
+            }
+            Check::Length => format!("at most {} characters in {samples} requests", self.lengths.longest()),
+            Check::Shape if self.shapes.len() == 1 => format!("the one shape of {samples} requests"),
+            Check::Shape => format!("one of {} shapes in {samples} requests", self.shapes.len()),
+            Check::Neighbours => format!("characters in the order of {samples} requests"),
+            _ => {
+                let known = !self.coverage.unknown(&[u64::MAX; lapwing_learn::MARK_WORDS])[0];
+                format!("only {} in {samples} requests", form::in_words(known))
+            }
+        }
+    }
+
+    /// A generation ends. Whether it was seen in it.
+    pub(super) fn age(&mut self) -> bool {
+        self.coverage.age();
+        self.values.age();
+        self.shapes.age();
+        self.lengths.age();
+        let seen = self.present > 0;
+        self.present /= 2;
+        seen
+    }
+}
+
+/// A value as people may see it.
+pub(super) fn shown(value: &[u8]) -> String {
+    printable(value).within(80).to_string()
+}

@@ -1,0 +1,52 @@
+//! A request as the profile sees it: its path as a template, and its parameters with what their values look like.
+
+use lapwing_model::{Event, Web, hash};
+
+use super::form::{Form, Writing};
+use super::json;
+
+/// Parameters beyond this are not looked at.
+const MOST_PARAMETERS: usize = 64;
+
+/// One parameter of a request.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Given<'a> {
+    pub name: &'a [u8],
+    pub key: u64,
+    pub value: &'a [u8],
+    pub form: Form,
+}
+
+/// Reads all parameters of a request: those of the query, and those of a body that has some.
+pub(super) fn parameters<'a>(event: &'a Event, web: &Web, given: &mut Vec<Given<'a>>) {
+    if let Some(query) = event.query(web) {
+        read_form(query, given);
+    }
+    let body = event.text(web.body).trim_ascii();
+    match body {
+        [] => {}
+        [b'{' | b'[', ..] => json::read(body, |name, value| push(given, name, value, Writing::Plain)),
+        body if is_form(body) => read_form(body, given),
+        _ => {}
+    }
+}
+
+/// A body is a form where it begins with a name and `=`.
+fn is_form(body: &[u8]) -> bool {
+    let name = body.iter().take(128).position(|&byte| byte == b'=');
+    name.is_some_and(|end| end > 0 && body[..end].iter().all(|byte| byte.is_ascii_alphanumeric() || b"_-.[]%+$:".contains(byte)))
+}
+
+fn read_form<'a>(text: &'a [u8], given: &mut Vec<Given<'a>>) {
+    for pair in text.split(|&byte| byte == b'&').filter(|pair| !pair.is_empty()) {
+        let at = pair.iter().position(|&byte| byte == b'=');
+        let (name, value) = at.map_or((pair, &[][..]), |at| (&pair[..at], &pair[at + 1..]));
+        push(given, name, value, Writing::Form);
+    }
+}
+
+fn push<'a>(given: &mut Vec<Given<'a>>, name: &'a [u8], value: &'a [u8], writing: Writing) {
+    if given.len() < MOST_PARAMETERS {
+        given.push(Given { name, key: hash(name), value, form: Form::of(value, writing) });
+    }
+}
