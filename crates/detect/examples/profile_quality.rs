@@ -21,12 +21,12 @@ fn events(path: &str) -> Result<Vec<Event>, std::io::Error> {
 fn judge(detector: &mut dyn Detector, events: &[Event]) -> Findings {
     let mut findings = Findings::default();
     let mine: Vec<u16> = (0..1024).collect();
-    for chunk in events.chunks(1024) {
+    for (number, chunk) in events.chunks(1024).enumerate() {
         let before = findings.as_slice().len();
         detector.observe(Events::new(chunk, &mine[..chunk.len()]), &mut findings);
         if std::env::var_os("PROFILE_SHOW").is_some() {
             for found in &findings.as_slice()[before..] {
-                println!("  {} {} {}", found.finding.score, found.finding.class, found.finding.reason);
+                println!("  {} {} {} {}", number * 1024 + usize::from(found.at), found.finding.score, found.finding.class, found.finding.reason);
             }
         }
     }

@@ -63,6 +63,9 @@ impl Default for Settings {
     }
 }
 
+/// So much more surprise it takes where nobody called what was learned normal: it may have been a part of what is normal only.
+const UNVOUCHED: f32 = 2.0;
+
 /// From so much surprise on a request is not learned.
 const STRANGE: f32 = 5.0;
 /// Single things that are at least so surprising go to quarantine.
@@ -103,7 +106,8 @@ impl Profile {
         self.deviations.clear();
         memory.judge(&asked, &given, web.status, &mut self.deviations);
         let surprise = total(&self.deviations);
-        let finding = (surprise >= self.settings.surprise).then(|| finding(memory, event, &asked, &given, &self.deviations, surprise));
+        let least = self.settings.surprise + if memory.is_vouched_for(&asked) { 0.0 } else { UNVOUCHED };
+        let finding = (surprise >= least).then(|| finding(memory, event, &asked, &given, &self.deviations, surprise));
         if refused {
             return finding;
         }

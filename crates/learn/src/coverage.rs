@@ -37,6 +37,12 @@ impl Coverage {
         self.samples.saturating_add(self.older_samples)
     }
 
+    /// The categories that samples fell into.
+    #[must_use]
+    pub fn known(&self) -> Marks {
+        std::array::from_fn(|at| self.seen[at] | self.older[at])
+    }
+
     /// The categories of a sample that no sample before fell into.
     #[must_use]
     #[inline]

@@ -10,13 +10,33 @@ use super::request::Given;
 
 const METHODS: u16 = 8;
 
+/// Programs ask what may be asked.
+const OPTIONS: u64 = method(b"OPTIONS");
+
+/// The method, as far as it matters: its first bytes; who may get may also ask for the head.
+pub(super) const fn method(method: &[u8]) -> u64 {
+    if let b"HEAD" = method {
+        return self::method(b"GET");
+    }
+    let (mut value, mut at) = (method.len() as u64, 0);
+    while at < method.len() && at < 7 {
+        value = value << 8 | method[at] as u64;
+        at += 1;
+    }
+    value
+}
+
 /// Parameters beyond this are not kept apart: who takes more takes any.
 const MOST_PARAMETERS: usize = 48;
 
 /// Requests below which an endpoint says nothing.
 pub(super) const LEAST: u32 = 30;
 
-/// Evidence that a parameter on something that takes none is worth: trackers and cache busters are added to anything.
+/// Requests with parameters below which it says nothing of those that are new or missing.
+const ASKED_LEAST: u32 = 100;
+
+/// The most that a parameter is worth on something that takes none (trackers and cache busters are added to anything), and that
+/// parameters are which are all missing (anybody may type an address).
 const HARMLESS: f32 = 5.5;
 
 /// At most 200 bytes and its parameters.
@@ -68,7 +88,9 @@ impl Endpoint {
     }
 
     /// Learns a request. Calls `new` for the key of each parameter that it did not know; that answers whether there is room.
-    pub(super) fn learn(&mut self, method: u64, given: &[Given<'_>], who: Who, mut new: impl FnMut(u64) -> bool) {
+    /// Answers how many parameters have just been seen often enough to speak.
+    pub(super) fn learn(&mut self, method: u64, given: &[Given<'_>], who: Who, mut new: impl FnMut(u64) -> bool) -> u32 {
+        let mut grown = 0;
         self.requests = self.requests.saturating_add(1);
         self.since = self.since.saturating_add(1);
         self.methods.learn(method);
@@ -85,8 +107,10 @@ impl Endpoint {
             }
             if let Some(parameter) = self.parameters.get_mut(at) {
                 parameter.learn(given, who.client, who.trusted);
+                grown += u32::from(parameter.has_grown());
             }
         }
+        grown
     }
 
     /// Ends a generation where it is due. Answers how many parameters were forgotten.
@@ -115,7 +139,7 @@ impl Endpoint {
     ) {
         let grown = self.requests >= LEAST;
         if grown && !self.methods.has(method) {
-            out.push(of(Check::Method, self.methods.surprise(0.1), method));
+            out.push(of(Check::Method, self.methods.surprise(if method == OPTIONS { 1.0 } else { 0.1 }), method));
         }
         let mut present = 0_u64;
         for (at, one) in given.iter().enumerate() {
@@ -135,7 +159,7 @@ impl Endpoint {
 
     fn unexpected(&self) -> f32 {
         let once = self.parameters.iter().filter(|parameter| parameter.present == 1).count();
-        if self.asked < LEAST {
+        if self.asked < ASKED_LEAST {
             return surprise(self.requests, self.parameters.len() as u32, once as u32, 1.0).min(HARMLESS);
         }
         surprise(self.asked, self.parameters.len() as u32, once as u32, 0.1)
@@ -145,12 +169,12 @@ impl Endpoint {
     fn missing(&self, bare: bool, present: u64, out: &mut Vec<Deviation>) {
         if bare {
             let without = self.requests - self.asked.min(self.requests);
-            if self.asked >= LEAST {
-                out.push(of(Check::Bare, never(self.requests, without), 0));
+            if self.asked >= ASKED_LEAST {
+                out.push(of(Check::Bare, never(self.requests, without).min(HARMLESS), 0));
             }
             return;
         }
-        if self.asked < LEAST {
+        if self.asked < ASKED_LEAST {
             return;
         }
         for (at, parameter) in self.parameters.iter().enumerate().filter(|(at, _)| present >> at & 1 == 0) {

@@ -121,7 +121,7 @@ impl Form {
 
     /// Whether a sign stands in it that values rarely have by nature and payloads often.
     pub(super) fn has_syntax(&self) -> bool {
-        allowance(self.marks[0]) < 0.05
+        allowance(self.marks[0], 0) < 0.05
     }
 }
 
@@ -146,17 +146,27 @@ fn hex(byte: Option<&u8>) -> Option<u8> {
     }
 }
 
-/// How natural it is that characters not seen before turn up in text some day: that of the least natural of them.
-pub(super) fn allowance(kinds: u64) -> f32 {
-    signs(kinds).map(natural).fold(1.0, f32::min)
+/// How natural it is that characters not seen before turn up some day, where `known` ones did: that of the least natural.
+pub(super) fn allowance(kinds: u64, known: u64) -> f32 {
+    // Who writes in words also quotes them; and what has many different signs (a password) has others too.
+    let words = known >> KIND[b' ' as usize] & 1 == 1;
+    let various = signs(known).filter(|&sign| natural(sign) < 1.0).count().max(1) as f32;
+    let of = |sign| match natural(sign) {
+        _ if sign == b'"' && words => 1.0,
+        SOME => (SOME * various).min(1.0),
+        natural => natural,
+    };
+    signs(kinds).map(of).fold(1.0, f32::min)
 }
+
+const SOME: f32 = 0.1;
 
 /// Of 1 for what any text may have, down to what only a syntax needs.
 fn natural(byte: u8) -> f32 {
     match byte {
         b' ' | b'-' | b'.' | b'_' | b',' | b'\'' => 1.0,
         b'"' => 0.3,
-        b'/' | b':' | b'@' | b'(' | b')' | b'!' | b'&' | b'+' | b'?' | b'#' | b'*' | b'$' => 0.1,
+        b'/' | b':' | b'@' | b'(' | b')' | b'!' | b'&' | b'+' | b'?' | b'#' | b'*' | b'$' => SOME,
         _ => 0.02,
     }
 }
@@ -214,7 +224,7 @@ mod tests {
 
     #[test]
     fn what_a_syntax_needs_is_less_natural_than_what_names_need() {
-        assert!(allowance(form("O'Brien-Smith").marks[0]) > 0.9);
+        assert!(allowance(form("O'Brien-Smith").marks[0], 0) > 0.9);
         assert!(form("<b>").has_syntax() && form("a;b").has_syntax() && !form("a, b (c)").has_syntax());
     }
 

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::NEW;
 use super::deviation::{Check, Deviation};
-use super::endpoint::{Endpoint, Who};
+use super::endpoint::{Endpoint, Who, method};
 use super::parameter::{Parameter, shown};
 use super::path::{self, Walked};
 use super::quarantine::Quarantine;
@@ -41,6 +41,7 @@ pub(super) struct Asked<'a> {
     path: &'a [u8],
     walked: Walked,
     method: u64,
+    pub method_text: &'a [u8],
     /// Neither query nor body.
     pub is_plain: bool,
 }
@@ -65,6 +66,11 @@ impl Memory {
         }
     }
 
+    /// Whether people called enough of a site normal.
+    pub(super) fn is_vouched_for(&self, asked: &Asked<'_>) -> bool {
+        self.sites.peek(asked.site).is_some_and(Site::is_vouched_for)
+    }
+
     pub(super) fn endpoints(&self) -> usize {
         self.endpoints.len()
     }
@@ -79,6 +85,7 @@ impl Memory {
             path,
             walked: path::walk(site, path, |_, _| {}),
             method: method(event.text(web.method)),
+            method_text: event.text(web.method),
             is_plain: path.len() == target.len() && web.body.is_empty(),
         }
     }
@@ -93,7 +100,11 @@ impl Memory {
         endpoint.learn(asked.method, &[], who, |_| false);
         endpoint.age(at, generation);
         let times = endpoint.requests;
-        self.sites.get_or_insert_with(asked.site, Site::new).0.learn(times);
+        let site = self.sites.get_or_insert_with(asked.site, Site::new).0;
+        site.learn(times);
+        if who.trusted {
+            site.vouch();
+        }
         true
     }
 
@@ -120,11 +131,11 @@ impl Memory {
         let others = endpoints.iter().filter_map(|key| self.endpoints.peek(*key)?.parameter(given.key));
         let mut kin: Vec<&Parameter> = others.filter(|other| parameter.is_none_or(|own| !std::ptr::eq(own, *other))).collect();
         match parameter {
-            Some(own) => own.judge(&given.form, &kin, &site.characters),
-            None if kin.is_empty() => Parameter::new(given).judge(&given.form, &[], &site.characters),
+            Some(own) => own.judge(&given.form, &kin, site.characters()),
+            None if kin.is_empty() => Parameter::new(given).judge(&given.form, &[], site.characters()),
             None => {
                 let first = kin.remove(0);
-                first.judge(&given.form, &kin, &site.characters).filter(|found| found.check != Check::Value)
+                first.judge(&given.form, &kin, site.characters()).filter(|found| found.check != Check::Value)
             }
         }
     }
@@ -166,7 +177,8 @@ impl Memory {
         items.extend(deviations.iter().filter(|deviation| deviation.evidence >= NEW).map(|deviation| item(asked, deviation, given)));
         if items.is_empty() {
             let syntax = given.iter().filter(|given| given.form.has_syntax());
-            items.extend(syntax.map(|given| asked.walked.key ^ given.key.rotate_left(7) ^ given.form.marks[0].rotate_left(13)));
+            // Wherever on the site a parameter of that name stands.
+            items.extend(syntax.map(|given| asked.site ^ given.key.rotate_left(7) ^ given.form.marks[0].rotate_left(13)));
         }
         let served = items.iter().all(|&item| self.quarantine.has_served(item));
         items.iter().for_each(|&item| self.quarantine.see(item, client, at));
@@ -181,7 +193,7 @@ impl Memory {
         let site = self.sites.get_or_insert_with(asked.site, Site::new).0;
         let Some(endpoint) = self.endpoints.get(key) else { return };
         let (names, parameters) = (&mut self.names, &mut self.parameters);
-        endpoint.learn(asked.method, given, who, |name| {
+        let grown = endpoint.learn(asked.method, given, who, |name| {
             let room = (*parameters as usize) < PARAMETERS;
             if room {
                 *parameters += 1;
@@ -195,6 +207,10 @@ impl Memory {
         });
         *parameters = parameters.saturating_sub(endpoint.age(at, generation) as u32);
         site.learn(endpoint.requests);
+        site.grow(grown);
+        if who.trusted {
+            site.vouch();
+        }
         given.iter().for_each(|given| site.learn_value(&given.form));
     }
 
@@ -233,7 +249,8 @@ impl Memory {
                 (what, site().map(Site::expected).unwrap_or_default(), path)
             }
             Check::Method => {
-                (format!("method never used for {path}"), format!("a method of its {requests} requests"), "another method".to_owned())
+                let method = printable(asked.method_text).within(20).to_string();
+                (format!("method {method} was never used for {path}"), format!("a method of its {requests} requests"), method)
             }
             Check::Unexpected => {
                 (format!("parameter '{name}' was never given to {path}"), format!("one of the parameters of {requests} requests"), name)
@@ -277,7 +294,3 @@ fn item(asked: &Asked<'_>, deviation: &Deviation, given: &[Given<'_>]) -> u64 {
     parts.iter().fold(0, |hash: u64, part| (hash ^ part).wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(31))
 }
 
-/// The method, as far as it matters: who may get may also ask for the head.
-fn method(method: &[u8]) -> u64 {
-    if method == b"HEAD" { hash(b"GET") } else { hash(method) }
-}

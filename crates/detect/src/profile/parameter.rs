@@ -18,6 +18,9 @@ const EXAMPLES: usize = 4;
 const EXAMPLE_SEEN: u32 = 8;
 const EXAMPLE_BYTES: usize = 32;
 
+/// How natural it is that known characters stand side by side in a way they never did.
+const ORDER: f32 = 0.5;
+
 /// Samples below which a parameter says nothing by itself.
 const LEAST: u32 = 20;
 /// Samples below which the characters of all parameters of the site speak as well.
@@ -71,6 +74,11 @@ impl Parameter {
         self.lengths.learn(form.length);
     }
 
+    /// Whether it has just been seen often enough to speak.
+    pub(super) fn has_grown(&self) -> bool {
+        self.coverage.samples() == LEAST
+    }
+
     /// Whether nothing of a value is new.
     pub(super) fn expects(&self, form: &Form) -> bool {
         (!self.values.is_open() && self.values.has(form.hash))
@@ -84,7 +92,7 @@ impl Parameter {
     }
 
     /// What is most surprising of a value, given what parameters of the same name have elsewhere, and all of the site.
-    pub(super) fn judge(&self, form: &Form, kin: &[&Parameter], site: &Coverage) -> Option<Deviation> {
+    pub(super) fn judge(&self, form: &Form, kin: &[&Parameter], site: Option<&Coverage>) -> Option<Deviation> {
         if self.expects(form) {
             return None;
         }
@@ -103,32 +111,39 @@ impl Parameter {
             let new = all.unknown(&form.marks);
             if new[0] != 0 {
                 let more = f32::from(u8::from(new[0].count_ones() > 1));
-                found(Check::Characters, all.surprise(CHARACTERS, form::allowance(new[0])) + more, new[0]);
+                let allowance = form::allowance(new[0], all.known()[0]);
+                found(Check::Characters, modest(all.surprise(CHARACTERS, allowance), allowance) + more, new[0]);
             }
             if new[NEIGHBOURS].iter().any(|&word| word != 0) {
-                found(Check::Neighbours, all.surprise(NEIGHBOURS, form::allowance(form.marks[0])), new[1] ^ new[2] ^ new[3] ^ new[4]);
+                let item = new[1] ^ new[2] ^ new[3] ^ new[4];
+                found(Check::Neighbours, modest(all.surprise(NEIGHBOURS, ORDER), ORDER), item);
             }
             if !self.shapes.has(form.shape) && !kin.iter().any(|kin| kin.shapes.has(form.shape)) {
-                let most = kin.iter().map(|kin| kin.shape_surprise()).fold(self.shape_surprise(), f32::max);
-                found(Check::Shape, most, form.shape);
+                found(Check::Shape, self.shape_surprise(), form.shape);
             }
             if kin.iter().all(|kin| form.length > kin.lengths.longest()) {
-                let most = kin.iter().map(|kin| kin.lengths.surprise(form.length)).fold(self.lengths.surprise(form.length), f32::max);
-                found(Check::Length, most, u64::from(form.length));
+                found(Check::Length, self.lengths.surprise(form.length), u64::from(form.length));
             }
         }
-        if all.samples() < YOUNG {
+        if let Some(site) = site
+            && all.samples() < YOUNG
+        {
             let new = site.unknown(&form.marks)[0];
             if new != 0 {
-                found(Check::SiteCharacters, site.surprise(CHARACTERS, form::allowance(new)), new);
+                found(Check::SiteCharacters, site.surprise(CHARACTERS, form::allowance(new, site.known()[0])), new);
             }
         }
         worst
     }
 
-    /// One or two shapes are a format; more are how people write.
+    /// One shape is a format, two are nearly one; more are how people write.
     fn shape_surprise(&self) -> f32 {
-        self.shapes.surprise(if self.shapes.len() <= 2 { 0.0 } else { 1.0 })
+        let allowance = match self.shapes.len() {
+            0 | 1 => 0.0,
+            2 => 0.2,
+            _ => 1.0,
+        };
+        modest(self.shapes.surprise(allowance), allowance)
     }
 
     /// What a check of this parameter expected, for people.
@@ -146,8 +161,7 @@ impl Parameter {
             Check::Shape => format!("one of {} shapes in {samples} requests", self.shapes.len()),
             Check::Neighbours => format!("characters in the order of {samples} requests"),
             _ => {
-                let known = !self.coverage.unknown(&[u64::MAX; lapwing_learn::MARK_WORDS])[0];
-                format!("only {} in {samples} requests", form::in_words(known))
+                format!("only {} in {samples} requests", form::in_words(self.coverage.known()[0]))
             }
         }
     }
@@ -162,6 +176,12 @@ impl Parameter {
         self.present /= 2;
         seen
     }
+}
+
+/// What is natural to come some day is worth a word beside other things, and none by itself.
+fn modest(evidence: f32, allowance: f32) -> f32 {
+    const MODEST: f32 = 6.5;
+    if allowance >= ORDER { evidence.min(MODEST) } else { evidence }
 }
 
 /// A value as people may see it.

@@ -11,6 +11,12 @@ use super::path;
 /// Requests below which a site says nothing of paths it does not know.
 const LEAST: u32 = 200;
 
+/// Surprise of a new path below which the set of paths is open: one in thirty requests asks for a new one.
+const CLOSED: f32 = 3.4;
+
+/// Parameters of a site that must be well known before it says anything of the characters of those that are not.
+const GROWN: u32 = 16;
+
 /// Kinds of files up to which they are a closed set.
 const EXTENSIONS: u16 = 48;
 
@@ -32,7 +38,11 @@ pub(super) struct Site {
     once: u32,
     extensions: ClosedSet,
     /// Of all values of all parameters.
-    pub characters: Coverage,
+    characters: Coverage,
+    /// Parameters that were seen often enough to speak.
+    grown: u32,
+    /// Requests that people called normal.
+    vouched: u32,
 }
 
 /// What is known of the surroundings of a path that is not known.
@@ -45,7 +55,7 @@ pub(super) struct Surroundings {
 
 impl Site {
     pub(super) fn new() -> Site {
-        Site { requests: 0, endpoints: 0, once: 0, extensions: ClosedSet::new(EXTENSIONS), characters: Coverage::default() }
+        Site { requests: 0, endpoints: 0, once: 0, extensions: ClosedSet::new(EXTENSIONS), characters: Coverage::default(), grown: 0, vouched: 0 }
     }
 
     /// Learns a request of an endpoint that now has been asked for `times`.
@@ -76,6 +86,26 @@ impl Site {
         }
     }
 
+    /// So many more parameters are well known.
+    pub(super) fn grow(&mut self, parameters: u32) {
+        self.grown = self.grown.saturating_add(parameters);
+    }
+
+    /// People called a request normal.
+    pub(super) fn vouch(&mut self) {
+        self.vouched = self.vouched.saturating_add(1);
+    }
+
+    /// Whether people called enough of it normal.
+    pub(super) fn is_vouched_for(&self) -> bool {
+        self.vouched >= LEAST
+    }
+
+    /// The characters of all parameters, where they are known well enough to speak for a parameter that is not.
+    pub(super) fn characters(&self) -> Option<&Coverage> {
+        (self.grown >= GROWN).then_some(&self.characters)
+    }
+
     /// An endpoint was forgotten, which had been asked for `times`.
     pub(super) fn forget(&mut self, times: u32) {
         self.endpoints = self.endpoints.saturating_sub(1);
@@ -88,6 +118,9 @@ impl Site {
             return None;
         }
         let mut evidence = surprise(self.requests, self.endpoints, self.once, 0.0);
+        if evidence < CLOSED {
+            return None;
+        }
         let mut check = Check::Path;
         let extension = path::extension(last);
         if !around.folder {
