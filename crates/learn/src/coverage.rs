@@ -57,13 +57,14 @@ impl Coverage {
         (0..MARK_WORDS).all(|at| marks[at] & !(self.seen[at] & !self.once[at] | self.older[at]) == 0)
     }
 
-    /// The surprise in nats of a new category within `words`; see [`surprise`].
+    /// The surprise in nats of a new category within `words`; see [`surprise`]. What was seen just once lets others like it be
+    /// expected: the less natural the new one (`allowance`), the less.
     #[must_use]
     pub fn surprise(&self, words: std::ops::Range<usize>, allowance: f32) -> f32 {
         let count = |of: &dyn Fn(usize) -> u64| words.clone().map(|at| of(at).count_ones()).sum();
         let distinct = count(&|at| self.seen[at] | self.older[at]);
-        let once = count(&|at| self.once[at] & !self.older[at]);
-        surprise(self.samples(), distinct, once, allowance)
+        let once: u32 = count(&|at| self.once[at] & !self.older[at]);
+        surprise(self.samples(), distinct, 0, allowance + once as f32 * allowance.max(0.0).sqrt())
     }
 
     /// Both together, as if all samples had been one's own.
@@ -106,9 +107,9 @@ mod tests {
     fn what_was_seen_once_makes_the_new_less_surprising() {
         let mut coverage = Coverage::default();
         (0..500).for_each(|_| coverage.learn(&marks(&[1])));
-        let closed = coverage.surprise(0..1, 0.0);
+        let closed = coverage.surprise(0..1, 0.1);
         coverage.learn(&marks(&[1, 9]));
-        assert!(coverage.surprise(0..1, 0.0) < closed - 4.0);
+        assert!(coverage.surprise(0..1, 0.1) < closed - 1.0);
         assert!(!coverage.is_settled(&marks(&[9])));
         coverage.learn(&marks(&[9]));
         assert!(coverage.is_settled(&marks(&[1, 9])));

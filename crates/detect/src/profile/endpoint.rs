@@ -49,22 +49,19 @@ pub(super) struct Endpoint {
     pub parameters: Vec<Parameter>,
     /// There were more parameters than are kept.
     full: bool,
-    /// Whether its last segment has an extension.
-    pub file: bool,
     /// When its last generation ended, and how many requests it had since.
     aged: Timestamp,
     since: u32,
 }
 
 impl Endpoint {
-    pub(super) fn new(file: bool, at: Timestamp) -> Endpoint {
+    pub(super) fn new(at: Timestamp) -> Endpoint {
         Endpoint {
             requests: 0,
             asked: 0,
             methods: ClosedSet::new(METHODS),
             parameters: Vec::new(),
             full: false,
-            file,
             aged: at,
             since: 0,
         }

@@ -13,6 +13,29 @@ const EDGE: u8 = 4;
 const FIRST_SIGN: u8 = 5;
 const KINDS: usize = 5 + 33;
 
+/// Marks of the first word from here on: a sign stands in more than one place. Only for the 26 signs that texts do not repeat.
+const REPEATED: u8 = KINDS as u8;
+const ALL_KINDS: u64 = (1 << REPEATED) - 1;
+const OFTEN: &[u8] = b" -._,'\"";
+
+/// The mark of a sign's repetition by its kind; 0 where it has none.
+const REPETITION: [u8; KINDS] = {
+    let (mut marks, mut byte, mut next) = ([0; KINDS], 32, REPEATED);
+    while byte < 127 {
+        let (mut often, mut at) = (false, 0);
+        while at < OFTEN.len() {
+            often |= OFTEN[at] as usize == byte;
+            at += 1;
+        }
+        if KIND[byte] >= FIRST_SIGN && !often && next < 64 {
+            marks[KIND[byte] as usize] = next;
+            next += 1;
+        }
+        byte += 1;
+    }
+    marks
+};
+
 /// The kind of each byte.
 const KIND: [u8; 256] = {
     let (mut kinds, mut byte, mut sign) = ([LETTER; 256], 0, FIRST_SIGN);
@@ -109,14 +132,15 @@ impl Form {
 
     #[inline]
     fn mark(&mut self, before: u8, kind: u8) {
-        self.marks[0] |= 1 << kind;
+        let repetition = REPETITION[usize::from(kind)];
+        self.marks[0] |= (self.marks[0] >> kind & u64::from(repetition != 0)) << repetition | 1 << kind;
         let pair = (usize::from(before) * KINDS + usize::from(kind)) * 0x9E3B >> 3 & 255;
         self.marks[1 + pair / 64] |= 1 << (pair % 64);
     }
 
     /// Whether it is a number.
     pub(super) fn is_number(&self) -> bool {
-        self.marks[0] & !(1 << EDGE) == 1 << DIGIT
+        self.marks[0] & ALL_KINDS & !(1 << EDGE) == 1 << DIGIT
     }
 
     /// Whether a sign stands in it that values rarely have by nature and payloads often.
@@ -148,11 +172,15 @@ fn hex(byte: Option<&u8>) -> Option<u8> {
 
 /// How natural it is that characters not seen before turn up some day, where `known` ones did: that of the least natural.
 pub(super) fn allowance(kinds: u64, known: u64) -> f32 {
-    // Who writes in words also quotes them; and what has many different signs (a password) has others too.
+    if kinds & ALL_KINDS == 0 {
+        return SOME;
+    }
+    // Who writes in words also quotes them and sets commas; and what has many different signs (a password) has others too.
     let words = known >> KIND[b' ' as usize] & 1 == 1;
     let various = signs(known).filter(|&sign| natural(sign) < 1.0).count().max(1) as f32;
     let of = |sign| match natural(sign) {
         _ if sign == b'"' && words => 1.0,
+        _ if matches!(sign, b'\'' | b',') && !words => (SOME * various).min(1.0),
         SOME => (SOME * various).min(1.0),
         natural => natural,
     };
@@ -169,6 +197,11 @@ fn natural(byte: u8) -> f32 {
         b'/' | b':' | b'@' | b'(' | b')' | b'!' | b'&' | b'+' | b'?' | b'#' | b'*' | b'$' => SOME,
         _ => 0.02,
     }
+}
+
+/// Whether among kinds something stands repeated that never did.
+pub(super) fn is_repeated(kinds: u64) -> bool {
+    kinds & ALL_KINDS == 0 && kinds != 0
 }
 
 /// The signs among kinds; one control character stands for all.
@@ -220,6 +253,13 @@ mod tests {
     fn characters_are_told_in_words() {
         assert_eq!(in_words(form("bob@example.com").marks[0]), "letters, '.', '@'");
         assert_eq!(in_words(form("a+1%00").marks[0]), "letters, digits, spaces, control characters");
+    }
+
+    #[test]
+    fn a_sign_in_two_places_is_marked_but_not_where_texts_repeat_it() {
+        let new = |a: &str, b: &str| form(b).marks[0] & !form(a).marks[0];
+        assert!(is_repeated(new("bob@example.com", "bob@ex@ample.com")));
+        assert_eq!(new("a.b c", "a.b.c d e"), 0);
     }
 
     #[test]

@@ -28,7 +28,8 @@ const KIN: usize = 6;
 pub(super) struct Memory {
     sites: Lru<Site>,
     endpoints: Lru<Endpoint>,
-    folders: Lru<()>,
+    /// Folders, and whether something lies in them itself.
+    folders: Lru<bool>,
     names: Lru<[u64; KIN]>,
     parameters: u32,
     quarantine: Quarantine,
@@ -115,7 +116,7 @@ impl Memory {
             Some(endpoint) => endpoint.judge(asked.method, given, value, out),
             None => {
                 let last = asked.path.get(asked.walked.last..).unwrap_or_default();
-                out.extend(site.judge(last, self.surroundings(asked), status, asked.walked.key));
+                out.extend(site.judge(last, self.surroundings(site, asked), status, asked.walked.key));
                 let about = |(at, one): (usize, &Given<'_>)| Some(Deviation { given: Some(at), ..value(None, one)? });
                 out.extend(given.iter().enumerate().filter_map(about));
             }
@@ -141,18 +142,23 @@ impl Memory {
     }
 
     /// What is around a path that is not known.
-    fn surroundings(&self, asked: &Asked<'_>) -> Surroundings {
-        let mut of_file = false;
-        path::walk(asked.site, asked.path, |_, end| {
-            let as_file = path::walk(asked.site, &asked.path[..end], |_, _| {}).key;
-            of_file |= end > 0 && self.endpoints.peek(as_file).is_some_and(|endpoint| endpoint.file);
+    fn surroundings(&self, site: &Site, asked: &Asked<'_>) -> Surroundings {
+        let mut around = Surroundings::default();
+        let mut start = 0;
+        path::walk(asked.site, asked.path, |folder, end| {
+            let segment = &asked.path[start.min(end)..end];
+            // The path goes on behind what looks like a file, and no folder does.
+            around.of_file |= self.folders.peek(folder).is_none() && site.has_files(path::extension(segment));
+            around.top |= start == 1 && self.folders.peek(folder).is_some();
+            start = end + 1;
         });
         let extension = path::extension(asked.path.get(asked.walked.last..).unwrap_or_default());
         let original = &asked.path[..asked.path.len().saturating_sub(extension.len())];
         if !extension.is_empty() && original.len() > 1 {
-            of_file |= self.endpoints.peek(path::walk(asked.site, original, |_, _| {}).key).is_some();
+            around.of_file |= self.endpoints.peek(path::walk(asked.site, original, |_, _| {}).key).is_some();
         }
-        Surroundings { folder: self.folders.peek(asked.walked.folder).is_some(), of_file }
+        around.folder = self.folders.peek(asked.walked.folder).copied().unwrap_or(false);
+        around
     }
 
     /// Whether a value has signs that payloads have, in a parameter that never had them: not even a young one learns that.
@@ -225,9 +231,12 @@ impl Memory {
         }
         let extension = path::extension(asked.path.get(asked.walked.last..).unwrap_or_default());
         site.learn_extension(extension);
-        self.endpoints.get_or_insert_with(asked.walked.key, || Endpoint::new(!extension.is_empty(), at));
+        self.endpoints.get_or_insert_with(asked.walked.key, || Endpoint::new(at));
         let folders = &mut self.folders;
-        path::walk(asked.site, asked.path, |folder, _| drop(folders.get_or_insert_with(folder, || ())));
+        path::walk(asked.site, asked.path, |folder, _| drop(folders.get_or_insert_with(folder, || false)));
+        if let Some(direct) = folders.get(asked.walked.folder) {
+            *direct = true;
+        }
     }
 
     /// A deviation in words.

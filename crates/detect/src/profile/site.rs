@@ -20,11 +20,12 @@ const GROWN: u32 = 16;
 /// Kinds of files up to which they are a closed set.
 const EXTENSIONS: u16 = 48;
 
-/// What a kind of file that the site never had adds, where it is one that pages are made of, and where not; a new folder; and
-/// what has the name of a known file with something behind it.
+/// What a kind of file that the site never had adds, where it is one that pages are made of, and where not; a new folder,
+/// and one at the top; and what has the name of a known file with something behind it.
 const COMMON_FILE: f32 = 1.0;
 const OTHER_FILE: f32 = 4.0;
 const NEW_FOLDER: f32 = 1.5;
+const NEW_TOP: f32 = 2.5;
 const OF_FILE: f32 = 4.0;
 
 /// A path that was answered as not found or not allowed: it is not there, and somebody was told so.
@@ -49,6 +50,8 @@ pub(super) struct Site {
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Surroundings {
     pub folder: bool,
+    /// Its first folder is known.
+    pub top: bool,
     /// The path goes through a known file, or is one with something behind it.
     pub of_file: bool,
 }
@@ -106,6 +109,11 @@ impl Site {
         (self.grown >= GROWN).then_some(&self.characters)
     }
 
+    /// Whether a kind of files is known.
+    pub(super) fn has_files(&self, extension: &[u8]) -> bool {
+        !extension.is_empty() && self.extensions.has(key(extension))
+    }
+
     /// An endpoint was forgotten, which had been asked for `times`.
     pub(super) fn forget(&mut self, times: u32) {
         self.endpoints = self.endpoints.saturating_sub(1);
@@ -124,7 +132,7 @@ impl Site {
         let mut check = Check::Path;
         let extension = path::extension(last);
         if !around.folder {
-            evidence += NEW_FOLDER;
+            evidence += if around.top { NEW_FOLDER } else { NEW_TOP };
         }
         if !self.extensions.has(key(extension)) {
             check = Check::Extension;
