@@ -132,11 +132,11 @@ impl Memory {
         let others = endpoints.iter().filter_map(|key| self.endpoints.peek(*key)?.parameter(given.key));
         let mut kin: Vec<&Parameter> = others.filter(|other| parameter.is_none_or(|own| !std::ptr::eq(own, *other))).collect();
         match parameter {
-            Some(own) => own.judge(&given.form, &kin, site.characters()),
-            None if kin.is_empty() => Parameter::new(given).judge(&given.form, &[], site.characters()),
+            Some(own) => own.judge(&given.form, &kin, &site.backing()),
+            None if kin.is_empty() => Parameter::new(given).judge(&given.form, &[], &site.backing()),
             None => {
                 let first = kin.remove(0);
-                first.judge(&given.form, &kin, site.characters()).filter(|found| found.check != Check::Value)
+                first.judge(&given.form, &kin, &site.backing()).filter(|found| found.check != Check::Value)
             }
         }
     }

@@ -26,6 +26,22 @@ const LEAST: u32 = 20;
 /// Samples below which the characters of all parameters of the site speak as well.
 const YOUNG: u32 = 50;
 
+/// What the site adds to what a parameter knows.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Backing<'a> {
+    /// Those of all its parameters, where they are well known.
+    pub characters: Option<&'a Coverage>,
+    /// Whether people called it normal.
+    pub vouched: bool,
+}
+
+impl Backing<'_> {
+    /// What was learned from a part of the traffic only must expect any sign but those of a syntax.
+    fn floor(&self, allowance: f32) -> f32 {
+        if self.vouched || allowance < form::SOME { allowance } else { allowance.max(ORDER) }
+    }
+}
+
 /// At most about 1.6 KiB.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Parameter {
@@ -92,7 +108,7 @@ impl Parameter {
     }
 
     /// What is most surprising of a value, given what parameters of the same name have elsewhere, and all of the site.
-    pub(super) fn judge(&self, form: &Form, kin: &[&Parameter], site: Option<&Coverage>) -> Option<Deviation> {
+    pub(super) fn judge(&self, form: &Form, kin: &[&Parameter], site: &Backing<'_>) -> Option<Deviation> {
         if self.expects(form) {
             return None;
         }
@@ -111,7 +127,7 @@ impl Parameter {
             let new = all.unknown(&form.marks);
             if new[0] != 0 {
                 let more = f32::from(u8::from(new[0].count_ones() > 1));
-                let allowance = form::allowance(new[0], all.known()[0]);
+                let allowance = site.floor(form::allowance(new[0], all.known()[0]));
                 found(Check::Characters, modest(all.surprise(CHARACTERS, allowance), allowance) + more, new[0]);
             }
             if new[NEIGHBOURS].iter().any(|&word| word != 0) {
@@ -125,7 +141,7 @@ impl Parameter {
                 found(Check::Length, self.lengths.surprise(form.length), u64::from(form.length));
             }
         }
-        if let Some(site) = site
+        if let Some(site) = site.characters
             && all.samples() < YOUNG
         {
             let new = site.unknown(&form.marks)[0];

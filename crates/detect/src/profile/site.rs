@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::deviation::{Check, Deviation};
 use super::form::Form;
+use super::parameter::Backing;
 use super::path;
 
 /// Requests below which a site says nothing of paths it does not know.
@@ -104,9 +105,9 @@ impl Site {
         self.vouched >= LEAST
     }
 
-    /// The characters of all parameters, where they are known well enough to speak for a parameter that is not.
-    pub(super) fn characters(&self) -> Option<&Coverage> {
-        (self.grown >= GROWN).then_some(&self.characters)
+    /// What it adds to what its parameters know.
+    pub(super) fn backing(&self) -> Backing<'_> {
+        Backing { characters: (self.grown >= GROWN).then_some(&self.characters), vouched: self.is_vouched_for() }
     }
 
     /// Whether a kind of files is known.

@@ -130,7 +130,7 @@ impl Config {
             tracing::error!("{error}");
         }
         let detectors = Setup { settings: self.detectors.clone(), rules: Arc::new(rules) };
-        Ok(Blueprint { detectors, ensemble: self.ensemble.clone(), templates: self.templates.clone() })
+        Ok(Blueprint { detectors, ensemble: self.ensemble.clone(), templates: self.templates.clone(), warm: None })
     }
 
     /// The rules that are to be loaded, what is wrong with the others, and what is probably misspelt in any of them.
