@@ -30,7 +30,7 @@ impl ClosedSet {
         ClosedSet { values: Vec::new(), capacity, open: false, samples: 0, older_samples: 0 }
     }
 
-    /// Learns a value. Answers how often it was seen now; 0 where the set is open.
+    /// Learns a value. Answers how often it was seen in this generation; 0 where the set is open.
     #[inline]
     pub fn learn(&mut self, value: u64) -> u32 {
         self.samples = self.samples.saturating_add(1);
@@ -39,7 +39,7 @@ impl ClosedSet {
         }
         if let Some(counted) = self.values.iter_mut().find(|counted| counted.value == value) {
             counted.count = counted.count.saturating_add(1);
-            return counted.count.saturating_add(counted.older);
+            return counted.count;
         }
         if self.values.len() >= usize::from(self.capacity) {
             self.open = true;
@@ -48,6 +48,12 @@ impl ClosedSet {
         }
         self.values.push(Counted { value, count: 1, older: 0 });
         1
+    }
+
+    /// Learns a value that was learned in this generation before, whichever it is.
+    #[inline]
+    pub fn repeat(&mut self) {
+        self.samples = self.samples.saturating_add(1);
     }
 
     /// Whether this is one of the values; everything is, where the set is open.

@@ -113,7 +113,7 @@ impl Endpoint {
     /// Ends a generation where it is due. Answers how many parameters were forgotten.
     pub(super) fn age(&mut self, now: Timestamp, generation: std::time::Duration) -> usize {
         // A generation of few requests would leave too little to judge by.
-        if now.since(self.aged) < generation || self.since < 10 * LEAST {
+        if self.since < 10 * LEAST || now.since(self.aged) < generation {
             return 0;
         }
         (self.aged, self.since) = (now, 0);

@@ -125,18 +125,18 @@ impl Memory {
     }
 
     fn judge_value(&self, site: &Site, parameter: Option<&Parameter>, given: &Given<'_>) -> Option<Deviation> {
-        if parameter.is_some_and(|parameter| parameter.expects(&given.form)) {
+        if parameter.is_some_and(|parameter| parameter.expects(given)) {
             return None;
         }
         let endpoints = self.names.peek(given.key).copied().unwrap_or_default();
         let others = endpoints.iter().filter_map(|key| self.endpoints.peek(*key)?.parameter(given.key));
         let mut kin: Vec<&Parameter> = others.filter(|other| parameter.is_none_or(|own| !std::ptr::eq(own, *other))).collect();
         match parameter {
-            Some(own) => own.judge(&given.form, &kin, &site.backing()),
-            None if kin.is_empty() => Parameter::new(given).judge(&given.form, &[], &site.backing()),
+            Some(own) => own.judge(given, &kin, &site.backing()),
+            None if kin.is_empty() => Parameter::new(given).judge(given, &[], &site.backing()),
             None => {
                 let first = kin.remove(0);
-                first.judge(&given.form, &kin, &site.backing()).filter(|found| found.check != Check::Value)
+                first.judge(given, &kin, &site.backing()).filter(|found| found.check != Check::Value)
             }
         }
     }
@@ -164,10 +164,8 @@ impl Memory {
     /// Whether a value has signs that payloads have, in a parameter that never had them: not even a young one learns that.
     pub(super) fn has_new_syntax(&self, asked: &Asked<'_>, given: &[Given<'_>]) -> bool {
         let endpoint = self.endpoints.peek(asked.walked.key);
-        given.iter().any(|given| {
-            given.form.has_syntax()
-                && !endpoint.and_then(|endpoint| endpoint.parameter(given.key)).is_some_and(|known| known.expects(&given.form))
-        })
+        let known = |given: &Given<'_>| endpoint?.parameter(given.key).map(|parameter| parameter.expects(given));
+        given.iter().any(|given| known(given) != Some(true) && given.form().has_syntax())
     }
 
     /// Puts what is new into quarantine. True where all of it has served already.
@@ -182,9 +180,9 @@ impl Memory {
         let mut items: Vec<u64> = Vec::new();
         items.extend(deviations.iter().filter(|deviation| deviation.evidence >= NEW).map(|deviation| item(asked, deviation, given)));
         if items.is_empty() {
-            let syntax = given.iter().filter(|given| given.form.has_syntax());
+            let syntax = given.iter().filter(|given| given.form().has_syntax());
             // Wherever on the site a parameter of that name stands.
-            items.extend(syntax.map(|given| asked.site ^ given.key.rotate_left(7) ^ given.form.marks[0].rotate_left(13)));
+            items.extend(syntax.map(|given| asked.site ^ given.key.rotate_left(7) ^ given.form().marks[0].rotate_left(13)));
         }
         let served = items.iter().all(|&item| self.quarantine.has_served(item));
         items.iter().for_each(|&item| self.quarantine.see(item, client, at));
@@ -217,7 +215,7 @@ impl Memory {
         if who.trusted {
             site.vouch();
         }
-        given.iter().for_each(|given| site.learn_value(&given.form));
+        given.iter().for_each(|given| site.learn_value(given));
     }
 
     /// Makes room for an endpoint, and makes its folders known.

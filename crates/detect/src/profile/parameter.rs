@@ -75,19 +75,38 @@ impl Parameter {
 
     /// Learns a value that `client` (0 where unknown) gave.
     pub(super) fn learn(&mut self, given: &Given<'_>, client: u64, trusted: bool) {
-        let form = &given.form;
         self.present = self.present.saturating_add(1);
-        if !trusted && client != 0 && client == self.client && !self.values.is_open() && self.values.has(form.hash) {
+        if !trusted && client != 0 && client == self.client && self.knows(given.identity) {
             return;
         }
         self.client = client;
-        let seen = self.values.learn(form.hash);
-        if seen == EXAMPLE_SEEN && self.examples.len() < EXAMPLES && given.value.len() <= EXAMPLE_BYTES {
-            self.examples.push(shown(given.value).into());
+        let seen = self.values.learn(given.identity);
+        if seen > 2 {
+            // What it looks like was learned with it before.
+            self.coverage.repeat();
+            self.shapes.repeat();
+            if seen == EXAMPLE_SEEN {
+                self.keep_example(given.value);
+            }
+            return;
         }
+        let form = given.form();
         self.coverage.learn(&form.marks);
         self.shapes.learn(form.shape);
         self.lengths.learn(form.length);
+    }
+
+    fn keep_example(&mut self, value: &[u8]) {
+        let example = shown(value);
+        if self.examples.len() < EXAMPLES && value.len() <= EXAMPLE_BYTES && !self.examples.iter().any(|kept| **kept == *example) {
+            self.examples.push(example.into());
+        }
+    }
+
+    /// Whether this is one of few values.
+    #[inline]
+    fn knows(&self, identity: u64) -> bool {
+        !self.values.is_open() && self.values.has(identity)
     }
 
     /// Whether it has just been seen often enough to speak.
@@ -96,9 +115,9 @@ impl Parameter {
     }
 
     /// Whether nothing of a value is new.
-    pub(super) fn expects(&self, form: &Form) -> bool {
-        (!self.values.is_open() && self.values.has(form.hash))
-            || (self.values.is_open() && self.looks_known(form))
+    #[inline]
+    pub(super) fn expects(&self, given: &Given<'_>) -> bool {
+        self.knows(given.identity) || self.values.is_open() && self.looks_known(given.form())
     }
 
     fn looks_known(&self, form: &Form) -> bool {
@@ -108,10 +127,11 @@ impl Parameter {
     }
 
     /// What is most surprising of a value, given what parameters of the same name have elsewhere, and all of the site.
-    pub(super) fn judge(&self, form: &Form, kin: &[&Parameter], site: &Backing<'_>) -> Option<Deviation> {
-        if self.expects(form) {
+    pub(super) fn judge(&self, given: &Given<'_>, kin: &[&Parameter], site: &Backing<'_>) -> Option<Deviation> {
+        if self.expects(given) {
             return None;
         }
+        let form = given.form();
         let all = kin.iter().fold(self.coverage, |all, kin| all.merged(&kin.coverage));
         let own = self.coverage.samples() >= LEAST;
         let mut worst: Option<Deviation> = None;
@@ -121,7 +141,7 @@ impl Parameter {
             }
         };
         if own && !form.is_number() {
-            found(Check::Value, self.values.surprise(0.0), form.hash);
+            found(Check::Value, self.values.surprise(0.0), given.identity);
         }
         if all.samples() >= LEAST {
             let new = all.unknown(&form.marks);

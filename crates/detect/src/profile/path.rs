@@ -1,6 +1,8 @@
 //! Paths as templates: `/shop/17.html` and `/shop/18.html` are one. The extension of what is masked stays, since it says what
 //! kind of thing is asked for. (The key of scope `endpoint` masks it and knows nothing of folders.)
 
+use lapwing_model::hash;
+
 /// A path, walked once.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Walked {
@@ -12,6 +14,9 @@ pub(super) struct Walked {
     pub last: usize,
 }
 
+/// A longer segment is a title, a token or an attack.
+const LONGEST_WORD: usize = 40;
+
 /// Bytes of a path that are looked at.
 const MOST_BYTES: usize = 1024;
 
@@ -20,45 +25,44 @@ const MOST_BYTES: usize = 1024;
 pub(super) fn walk(seed: u64, path: &[u8], mut folder: impl FnMut(u64, usize)) -> Walked {
     let path = &path[..path.len().min(MOST_BYTES)];
     let mut walked = Walked { key: seed, folder: seed, last: 0 };
-    let (mut word, mut digits, mut start) = (0_u64, 0_usize, 0_usize);
+    let (mut digits, mut start) = (false, 0_usize);
     for (at, &byte) in path.iter().enumerate() {
+        digits |= byte.is_ascii_digit();
         if byte == b'/' {
-            walked.key = mix(walked.key, segment(&path[start..at], word, digits));
+            walked.key = mix(walked.key, segment(&path[start..at], digits));
             folder(walked.key, at);
             (walked.folder, walked.last) = (walked.key, at + 1);
-            (word, digits, start) = (0, 0, at + 1);
-        } else {
-            word = mix(word, u64::from(byte));
-            digits += usize::from(byte.is_ascii_digit());
+            (digits, start) = (false, at + 1);
         }
     }
-    walked.key = mix(walked.key, segment(&path[start..], word, digits) ^ 1);
+    walked.key = mix(walked.key, segment(&path[start..], digits) ^ 1);
     walked
 }
 
 #[inline]
-fn mix(hash: u64, item: u64) -> u64 {
-    (hash ^ item).wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(27)
+fn mix(key: u64, item: u64) -> u64 {
+    (key ^ item).wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(27)
 }
 
-/// The hash of a segment whose word is `word`, or of its mask.
-fn segment(text: &[u8], word: u64, digits: usize) -> u64 {
-    if digits == 0 && text.len() <= 40 {
-        return word;
-    }
+/// The hash of a segment, or of its mask.
+#[inline]
+fn segment(text: &[u8], digits: bool) -> u64 {
+    if digits || text.len() > LONGEST_WORD { masked(text) } else { hash(text) }
+}
+
+fn masked(text: &[u8]) -> u64 {
     let extension = extension(text);
-    let stem = &text[..text.len() - extension.len()];
-    if is_value(stem) {
-        return extension.iter().fold(0x5EED_0001, |hash, byte| mix(hash, u64::from(byte.to_ascii_lowercase())));
+    if !is_value(&text[..text.len() - extension.len()]) {
+        return hash(text);
     }
-    word
+    extension.iter().fold(0x5EED_0001, |key, byte| mix(key, u64::from(byte.to_ascii_lowercase())))
 }
 
 /// Whether a part of a path is a value: a number, an id, a hash, a long title. `v2` and `jquery-3` are words.
 fn is_value(stem: &[u8]) -> bool {
     let digits = stem.iter().filter(|byte| byte.is_ascii_digit()).count();
     let hex = stem.iter().all(|byte| byte.is_ascii_hexdigit() || *byte == b'-');
-    !stem.is_empty() && (digits == stem.len() || digits >= 4 || digits > 0 && hex && stem.len() >= 8 || stem.len() > 40)
+    !stem.is_empty() && (digits == stem.len() || digits >= 4 || digits > 0 && hex && stem.len() >= 8 || stem.len() > LONGEST_WORD)
 }
 
 /// The extension of a segment with its dot (`.html`), or the `~` of a copy; empty where it has none.

@@ -1,20 +1,33 @@
 //! A request as the profile sees it: its path as a template, and its parameters with what their values look like.
 
+use std::cell::OnceCell;
+
 use lapwing_model::{Event, Web, hash};
 
-use super::form::{Form, Writing};
+use super::form::{Form, Writing, identity};
 use super::json;
 
 /// Parameters beyond this are not looked at.
 const MOST_PARAMETERS: usize = 64;
 
 /// One parameter of a request.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub(super) struct Given<'a> {
     pub name: &'a [u8],
+    /// Hashes of the name, and of the value as it reads.
     pub key: u64,
+    pub identity: u64,
     pub value: &'a [u8],
-    pub form: Form,
+    writing: Writing,
+    /// Looked at only where the value is not known.
+    form: OnceCell<Form>,
+}
+
+impl Given<'_> {
+    #[inline]
+    pub(super) fn form(&self) -> &Form {
+        self.form.get_or_init(|| Form::of(self.value, self.writing))
+    }
 }
 
 /// Reads all parameters of a request: those of the query, and those of a body that has some.
@@ -47,6 +60,6 @@ fn read_form<'a>(text: &'a [u8], given: &mut Vec<Given<'a>>) {
 
 fn push<'a>(given: &mut Vec<Given<'a>>, name: &'a [u8], value: &'a [u8], writing: Writing) {
     if given.len() < MOST_PARAMETERS {
-        given.push(Given { name, key: hash(name), value, form: Form::of(value, writing) });
+        given.push(Given { name, key: hash(name), identity: identity(value, writing), value, writing, form: OnceCell::new() });
     }
 }

@@ -5,9 +5,9 @@ use lapwing_learn::{ClosedSet, Coverage, surprise};
 use serde::{Deserialize, Serialize};
 
 use super::deviation::{Check, Deviation};
-use super::form::Form;
 use super::parameter::Backing;
 use super::path;
+use super::request::Given;
 
 /// Requests below which a site says nothing of paths it does not know.
 const LEAST: u32 = 200;
@@ -83,10 +83,11 @@ impl Site {
         self.extensions.learn(key(extension));
     }
 
+    /// Once its parameters are well known, one value in eight is enough to go on.
     #[inline]
-    pub(super) fn learn_value(&mut self, form: &Form) {
-        if !self.characters.is_settled(&form.marks) || self.characters.samples() < 1 << 20 {
-            self.characters.learn(&form.marks);
+    pub(super) fn learn_value(&mut self, given: &Given<'_>) {
+        if self.characters.samples() < 4096 || given.identity & 7 == 0 {
+            self.characters.learn(&given.form().marks);
         }
     }
 
