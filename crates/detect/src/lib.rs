@@ -109,6 +109,7 @@ detectors! {
     windows,
     novelty,
     silence,
+    profile,
 }
 
 impl Kind {

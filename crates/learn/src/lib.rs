@@ -12,25 +12,34 @@
 //! | how many different ones? | [`Distinct`], [`RecentDistinct`] |
 //! | is this count unusual for this series? | [`Baseline`] |
 //! | is this silence unusual for this source? | [`Regularity`] |
-//! | how unusual is it that something new appears? | [`NoveltyRate`] |
+//! | how unusual is it that something new appears? | [`NoveltyRate`], [`surprise`] |
+//! | which few values, which categories, how long? | [`ClosedSet`], [`Coverage`], [`Lengths`] |
 
 mod baseline;
 mod bloom;
+mod closed_set;
+mod coverage;
 mod distinct;
+mod lengths;
 mod lru;
 mod mix;
 mod moments;
 mod rate;
 mod regularity;
 mod special;
+mod unseen;
 mod window;
 
 pub use baseline::Baseline;
 pub use bloom::{BloomSettings, ScalableBloom};
+pub use closed_set::ClosedSet;
+pub use coverage::{Coverage, MARK_WORDS, Marks};
 pub use distinct::{Distinct, RecentDistinct};
+pub use lengths::Lengths;
 pub use lru::Lru;
 pub use rate::NoveltyRate;
 pub use regularity::Regularity;
+pub use unseen::surprise;
 pub use window::{SlidingCounts, Window};
 
 #[cfg(test)]

@@ -88,6 +88,28 @@ pub fn read_newest(dir: &Path) -> Result<Option<Found>> {
     }
 }
 
+/// Writes a snapshot into a file of its own, whatever was in it.
+///
+/// # Errors
+/// Where the file cannot be written; what was there stays.
+pub fn save(path: &Path, snapshot: &Snapshot) -> Result<u64> {
+    let mut unfinished = path.as_os_str().to_owned();
+    unfinished.push(".unfinished");
+    let unfinished = PathBuf::from(unfinished);
+    let error = |error| StoreError::io("write state", path, &error);
+    let bytes = write_file(&unfinished, snapshot).map_err(error)?;
+    fs::rename(&unfinished, path).map_err(error)?;
+    Ok(bytes)
+}
+
+/// Reads what [`save`] wrote.
+///
+/// # Errors
+/// Where the file is not there, cannot be read, or is damaged.
+pub fn open(path: &Path) -> Result<Snapshot> {
+    read_file(path).map_err(|error| read_error(path, &error))
+}
+
 fn read(path: &Path) -> Result<Option<Snapshot>> {
     match read_file(path) {
         Ok(snapshot) => Ok(Some(snapshot)),

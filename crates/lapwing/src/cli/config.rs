@@ -132,7 +132,7 @@ impl Config {
         }
         let settings = self.detectors.clone();
         let detectors = Setup { settings, rules: Arc::new(rules), behaviours: Arc::new(behaviours) };
-        Ok(Blueprint { detectors, ensemble: self.ensemble.clone(), templates: self.templates.clone() })
+        Ok(Blueprint { detectors, ensemble: self.ensemble.clone(), templates: self.templates.clone(), warm: None })
     }
 
     /// The rules and behaviours that are to be loaded, what is wrong with the others, and what is probably misspelt in any.

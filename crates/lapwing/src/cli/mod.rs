@@ -4,6 +4,7 @@ mod check;
 mod client;
 pub mod config;
 mod generate;
+mod learn;
 mod patterns;
 mod replay;
 mod report;
@@ -20,7 +21,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
-use config::{Config, Sourced};
+use config::Sourced;
 use lapwing_model::Severity;
 use show::Paint;
 
@@ -51,6 +52,7 @@ enum Color {
 enum Command {
     Scan(scan::Scan),
     Score(score::Score),
+    Learn(learn::Learn),
     Patterns(patterns::Patterns),
     Run(run::Run),
     Check(check::Check),
@@ -140,6 +142,7 @@ impl Cli {
         match self.command {
             Command::Scan(args) => scan::run(&args, &config()?.config, paint),
             Command::Score(args) => score::run(&args, &config()?.config),
+            Command::Learn(args) => learn::run(&args, &config()?.config),
             Command::Patterns(args) => patterns::run(&args, &config()?.config, paint),
 
             Command::Run(args) => run::run(&args, &config()?.config),
@@ -171,9 +174,4 @@ fn log_to_stderr() {
     let filter = tracing_subscriber::EnvFilter::try_from_env("LAPWING_LOG").unwrap_or_else(|_| "info".into());
     // Set already where tests run several commands in one process.
     let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false).try_init();
-}
-
-/// The effective configuration of every command but `run`, which keeps nothing.
-fn engine(config: &Config) -> Result<crate::pipeline::Engine, Failed> {
-    crate::pipeline::Engine::new(&config.blueprint()?).map_err(Failed::new)
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{IsTerminal, Write};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -15,7 +16,7 @@ use lapwing_source::{files, loss};
 use super::config::Config;
 use super::report::{Report, Summary};
 use super::show::{self, Paint};
-use super::{Exit, Failed};
+use super::{Exit, Failed, learn};
 use crate::pipeline::{self, Outcome};
 
 /// Find anomalies in log files.
@@ -36,6 +37,9 @@ pub struct Scan {
     /// Print everything about one anomaly
     #[arg(long, value_name = "ID")]
     pub explain: Option<AnomalyId>,
+    /// Continue from what `lapwing learn --state` saved
+    #[arg(long, value_name = "FILE")]
+    pub state: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
@@ -55,7 +59,7 @@ const KEPT: usize = 20_000;
 /// # Errors
 /// Where files cannot be read or output cannot be written.
 pub fn run(args: &Scan, config: &Config, paint: Paint) -> Result<Exit, Failed> {
-    let report = scan(&args.files, config)?;
+    let report = scan(&args.files, args.state.as_deref(), config)?;
     let worst = report.anomalies.iter().map(|anomaly| anomaly.severity).max();
     let mut out = std::io::BufWriter::new(std::io::stdout().lock());
     match (args.explain, args.output) {
@@ -94,14 +98,14 @@ fn print_data(out: &mut impl Write, mut report: Report, output: Output, top: usi
 ///
 /// # Errors
 /// Where a file cannot be found or read.
-pub fn scan(patterns: &[String], config: &Config) -> Result<Report, Failed> {
+pub fn scan(patterns: &[String], state: Option<&Path>, config: &Config) -> Result<Report, Failed> {
     let files = files::Reader::new(pipeline::clock).open(patterns)?;
     let names = files.names().iter().map(ToString::to_string).collect();
     let progress = Progress::start(files.total(), files.progress());
     let tally = files.tally();
     let mut gathering = Gathering::new(config);
     let blocks = files.map(|block| block.map(|block| block.records).map_err(Failed::from));
-    pipeline::through(&config.blueprint()?, config.workers(), blocks, Failed::new, |outcome| gathering.take(&outcome))?;
+    pipeline::through(&learn::continued(config, state)?, config.workers(), blocks, Failed::new, |outcome| gathering.take(&outcome))?;
     progress.end();
     gathering.lost("too-long", tally.loss(loss::TOO_LONG));
     Ok(gathering.report(names))

@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::io::Write;
+use std::path::PathBuf;
 
 use clap::Args;
 use lapwing_detect::Found;
@@ -13,8 +14,8 @@ use lapwing_source::files;
 use serde::Serialize;
 
 use super::config::Config;
-use super::{Exit, Failed, engine, show};
-use crate::pipeline::Judged;
+use super::{Exit, Failed, learn, show};
+use crate::pipeline::{Engine, Judged};
 
 /// Print one JSON row per event, in input order.
 #[derive(Debug, Args)]
@@ -22,6 +23,9 @@ pub struct Score {
     /// Files, globs, or - for standard input
     #[arg(required = true, value_name = "FILE")]
     files: Vec<String>,
+    /// Continue from what `lapwing learn --state` saved
+    #[arg(long, value_name = "FILE")]
+    state: Option<PathBuf>,
 }
 
 #[derive(Debug, Serialize)]
@@ -42,7 +46,7 @@ struct Row {
 /// # Errors
 /// Where files cannot be read or output cannot be written.
 pub fn run(args: &Score, config: &Config) -> Result<Exit, Failed> {
-    let mut engine = engine(config)?;
+    let mut engine = Engine::new(&learn::continued(config, args.state.as_deref())?).map_err(Failed::new)?;
     let mut out = std::io::BufWriter::new(std::io::stdout().lock());
     let mut held = Held::default();
     for block in files::Reader::new(crate::pipeline::clock).open(&args.files)? {

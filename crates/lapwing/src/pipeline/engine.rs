@@ -1,6 +1,6 @@
 //! The whole path on the caller's own thread: what `/detect`, `score` and tests use.
 
-use lapwing_detect::{Batch, Ensemble, Findings, Found, Shard};
+use lapwing_detect::{Batch, Ensemble, Findings, Found, Shard, State};
 use lapwing_model::{Keys, Record, Scope, Verdict};
 use lapwing_parse::{Parser, Understood};
 
@@ -27,13 +27,15 @@ pub struct Judged {
 }
 
 impl Engine {
+    /// Continues from what the blueprint has learned before, where it has.
+    ///
     /// # Errors
-    /// Never without a saved state to continue from; the signature leaves room for one.
+    /// Where that cannot be continued from.
     pub fn new(blueprint: &Blueprint) -> Result<Engine, String> {
         Ok(Engine {
             parser: Parser::new(),
             sequencer: blueprint.sequencer(None)?,
-            shard: Shard::whole(&blueprint.detectors),
+            shard: blueprint.shard(0, 1, None)?,
             ensemble: blueprint.ensemble(),
         })
     }
@@ -48,6 +50,14 @@ impl Engine {
         let found = Findings::in_order([findings]);
         let verdicts = self.ensemble.conclude(&batch, found.clone());
         Judged { batch, understood, found, verdicts }
+    }
+
+    /// The state of everything, to be continued from.
+    #[must_use]
+    pub fn save(&self) -> State {
+        let mut state = Blueprint::sequencer_state(&self.sequencer);
+        self.shard.save(&mut state);
+        state
     }
 
     /// Forgets what is known of one session.

@@ -56,13 +56,15 @@ pub struct Service {
 ///
 /// # Errors
 /// Where the store, the journal or the last snapshot cannot be used, or a thread not be started.
-pub fn start(plan: Plan) -> Result<(Service, Live, Bookmarks), String> {
+pub fn start(mut plan: Plan) -> Result<(Service, Live, Bookmarks), String> {
     let directory = plan.keeping.directory.clone();
     let store = Store::open(&directory).map_err(|error| error.to_string())?;
     let stats = Arc::new(Mutex::new(Stats::default()));
     let kept = Kept::read(&directory, &stats)?;
     let journal = plan.keeping.open_journal(kept.sequence)?;
     let (feeder, joiner) = workers::start::<Memo>(&plan.blueprint, plan.workers, kept.state.as_ref())?;
+    // Whoever asks at once (`/detect`) is answered with what was known when the service began.
+    plan.blueprint.warm = kept.state.map(Arc::new);
     let mut desk = Desk::new(plan.grouping);
     kept.desk.map_or(Ok(()), |state| desk.load(&state))?;
 

@@ -15,7 +15,7 @@ mod workers;
 mod write_behind;
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 pub use engine::{Engine, Judged};
 pub use handle::Live;
@@ -35,6 +35,8 @@ pub struct Blueprint {
     pub detectors: Setup,
     pub ensemble: EnsembleSettings,
     pub templates: template::Settings,
+    /// What was learned before; a state that a pipeline is given when it starts comes before it.
+    pub warm: Option<Arc<State>>,
 }
 
 /// Sections of a saved state that are the sequencer's; the others are the detectors'.
@@ -48,7 +50,7 @@ impl Blueprint {
     }
 
     fn sequencer(&self, state: Option<&State>) -> Result<Sequencer, String> {
-        match state.and_then(|state| Some((state.get(MINER)?, state.get(TIME)?))) {
+        match state.or(self.warm.as_deref()).and_then(|state| Some((state.get(MINER)?, state.get(TIME)?))) {
             Some((miner, time)) => Sequencer::load(self.templates.clone(), miner, time),
             None => Ok(Sequencer::new(self.templates.clone())),
         }
@@ -56,7 +58,7 @@ impl Blueprint {
 
     fn shard(&self, index: usize, shards: usize, state: Option<&State>) -> Result<Shard, String> {
         let mut shard = Shard::new(&self.detectors, index, shards);
-        if let Some(state) = state {
+        if let Some(state) = state.or(self.warm.as_deref()) {
             shard.load(state).map_err(|errors| errors.join("; "))?;
         }
         Ok(shard)
@@ -69,7 +71,7 @@ impl Blueprint {
 }
 
 /// Version of what snapshots contain: raised when a saved state can no longer be continued from.
-const SNAPSHOT_VERSION: u32 = 1;
+pub const SNAPSHOT_VERSION: u32 = 1;
 
 /// The wall clock: read here and nowhere below.
 #[must_use]
