@@ -109,7 +109,7 @@ pub(crate) fn setup() -> crate::Setup {
         assert!(errors.is_empty(), "{errors:?}");
         rules
     });
-    let (set, errors) = lapwing_rules::RuleSet::compile(rules.collect());
+    let (set, errors) = crate::logsource::compile(rules.collect());
     assert!(errors.is_empty(), "{errors:?}");
     crate::Setup { rules: Arc::new(set), ..crate::Setup::default() }
 }
