@@ -176,7 +176,7 @@ impl Builder {
             Test::Pattern(pattern) => match self.simple(field, pattern) {
                 Some((ask, access)) => (ask, access, 2),
                 None => {
-                    let compiled = regex::compile(&regex::of_pattern(pattern));
+                    let compiled = regex::compile_pattern(pattern);
                     let access = longest_piece(pattern).and_then(|text| access::one(Trigger::Literal { field, text, place: 0 }));
                     (Ask::Regex(Box::new(told(compiled, item, problems)?.regex)), access, 30)
                 }
