@@ -27,7 +27,10 @@ fn main() {
     for (number, line) in text.split(|&byte| byte == b'\n').enumerate().filter(|(_, line)| !line.is_empty()) {
         let position = Position { offset: number as u64, line: number as u64 };
         let body = Bytes::copy_from_slice(line);
-        parser.parse(&Record { body, origin: origin.clone(), position, received: Timestamp::from_seconds(1_900_000_000) }, &mut events);
+        parser.parse(
+            &Record { body, origin: origin.clone(), position, received: Timestamp::from_seconds(1_900_000_000) },
+            &mut events,
+        );
     }
     let count = events.len() as u32 * ROUNDS;
     let mut batches: Vec<Batch> =
@@ -40,7 +43,10 @@ fn main() {
             for batch in &mut batches {
                 let mut findings = Findings::default();
                 // Each round is a later week.
-                batch.events.iter_mut().for_each(|event| event.at = Timestamp::from_nanos(event.at.nanos() + 7 * 86_400_000_000_000));
+                batch
+                    .events
+                    .iter_mut()
+                    .for_each(|event| event.at = Timestamp::from_nanos(event.at.nanos() + 7 * 86_400_000_000_000));
                 shard.judge(batch, &mut findings);
                 found += findings.as_slice().len();
             }

@@ -26,7 +26,13 @@ fn judge(detector: &mut dyn Detector, events: &[Event]) -> Findings {
         detector.observe(Events::new(chunk, &mine[..chunk.len()]), &mut findings);
         if std::env::var_os("PROFILE_SHOW").is_some() {
             for found in &findings.as_slice()[before..] {
-                println!("  {} {} {} {}", number * 1024 + usize::from(found.at), found.finding.score, found.finding.class, found.finding.reason);
+                println!(
+                    "  {} {} {} {}",
+                    number * 1024 + usize::from(found.at),
+                    found.finding.score,
+                    found.finding.class,
+                    found.finding.reason
+                );
             }
         }
     }

@@ -27,7 +27,7 @@ pub use plan::Behaviours;
 use plan::{Plan, Role, value_hash};
 use when::Look;
 
-use crate::rules::Seen;
+use crate::logsource::Seen;
 use crate::{Detector, Events, Family, Findings, Kind, Setup};
 
 pub const KIND: Kind = Kind {
@@ -104,7 +104,7 @@ impl Behaviour {
                 self.matched.clear();
                 self.matched.extend(0..group.roles.len());
             } else {
-                group.set.matches(&mut self.scratch, &Seen { event, fields: &group.fields }, &mut self.matched);
+                group.set.matches(&mut self.scratch, &Seen { event, fields: &group.fields, kinds: u64::MAX }, &mut self.matched);
             }
             for &rule in &self.matched {
                 for &role in &group.roles[rule] {

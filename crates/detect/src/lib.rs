@@ -7,6 +7,7 @@ mod batch;
 mod contract;
 mod ensemble;
 mod findings;
+pub mod logsource;
 mod shard;
 #[cfg(test)]
 mod testing;
@@ -39,6 +40,9 @@ pub trait Detector: Send {
     /// # Errors
     /// Where the bytes are no state of this detector with these settings.
     fn load(&mut self, state: &[u8]) -> Result<(), String>;
+
+    /// Other rules take effect from the next event on. What is remembered of rules that stay the same stays.
+    fn reload(&mut self, _rules: &Arc<RuleSet>) {}
 
     /// Forgets everything about one key of its scope. A detector whose scope is the session must; for others nobody asks.
     fn forget(&mut self, _key: u64) {}

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use lapwing_model::{Entity, Event, Field, Finding, Scope, Score, Severity, Value, printable};
-use lapwing_rules::{Body, Criteria, Fields, KEYWORDS, Level, Rule, RuleSet, Scratch};
+use lapwing_model::{Entity, Event, Field, Finding, Scope, Score, Severity, printable};
+use lapwing_rules::{Body, Criteria, KEYWORDS, Level, Rule, RuleSet, Scratch, Status, Value};
 use serde::{Deserialize, Serialize};
 
-use crate::{Detector, Events, Family, Findings, Kind, Setup};
+use crate::logsource::{Asked, Router, Seen, fields};
+use crate::{Detector, Events, Family, Findings, Kind};
 
 pub const KIND: Kind = Kind {
     name: "rules",
@@ -14,7 +15,7 @@ pub const KIND: Kind = Kind {
     family: Family::Rules,
     scopes: &[Scope::Event],
     enabled: |settings| settings.rules.enabled,
-    build: |setup, _| Box::new(Rules::new(setup)),
+    build: |setup, _| Box::new(Rules::new(setup.rules.clone())),
 };
 
 /// The rules that come with Lapwing: file name and text.
@@ -38,22 +39,23 @@ impl Default for Settings {
 #[derive(Debug)]
 struct Rules {
     set: Arc<RuleSet>,
-    fields: Vec<Field>,
+    fields: Vec<Asked>,
+    router: Router,
     scratch: Scratch,
     matched: Vec<usize>,
 }
 
 impl Rules {
-    fn new(setup: &Setup) -> Rules {
-        let set = setup.rules.clone();
-        Rules { fields: fields(&set), set, scratch: Scratch::new(), matched: Vec::new() }
+    fn new(set: Arc<RuleSet>) -> Rules {
+        Rules { fields: fields(&set), set, router: Router::default(), scratch: Scratch::new(), matched: Vec::new() }
     }
 }
 
 impl Detector for Rules {
     fn observe(&mut self, events: Events<'_>, findings: &mut Findings) {
         for (at, event) in events.iter() {
-            self.set.matches(&mut self.scratch, &Seen { event, fields: &self.fields }, &mut self.matched);
+            let seen = Seen { event, fields: &self.fields, kinds: self.router.kinds(event) };
+            self.set.matches(&mut self.scratch, &seen, &mut self.matched);
             for &number in self.matched.iter().filter(|&&number| self.set.speaks(number)) {
                 findings.push(at, finding(&self.set.rules()[number], event));
             }
@@ -62,36 +64,18 @@ impl Detector for Rules {
 
     fn save(&self, _: &mut Vec<u8>) {}
 
+    fn reload(&mut self, rules: &Arc<RuleSet>) {
+        *self = Rules::new(rules.clone());
+    }
+
     fn load(&mut self, _: &[u8]) -> Result<(), String> {
         Ok(())
     }
 }
 
-/// The fields that a rule set asks for, looked up once.
-pub(crate) fn fields(set: &RuleSet) -> Vec<Field> {
-    set.fields().iter().map(|name| if name == KEYWORDS { Field::Raw } else { Field::named(name) }).collect()
-}
-
-/// An event as the rules see it.
-pub(crate) struct Seen<'a> {
-    pub(crate) event: &'a Event,
-    pub(crate) fields: &'a [Field],
-}
-
-impl Fields for Seen<'_> {
-    fn get(&self, field: usize) -> lapwing_rules::Value<'_> {
-        match self.event.get(&self.fields[field]) {
-            Value::Absent => lapwing_rules::Value::Absent,
-            Value::Text(text) => lapwing_rules::Value::Text(text),
-            Value::Number(number) => lapwing_rules::Value::Number(number),
-            Value::Address(address) => lapwing_rules::Value::Address(address),
-        }
-    }
-}
-
 fn finding(rule: &Rule, event: &Event) -> Finding {
     let observed = observed(rule, event);
-    let (score, severity) = weight(rule.level);
+    let (score, severity) = weight(rule);
     Finding {
         detector: KIND.name,
         rule: name(rule).into(),
@@ -101,7 +85,7 @@ fn finding(rule: &Rule, event: &Event) -> Finding {
         severity,
         count: 1,
         since: None,
-        reason: if observed.is_empty() { rule.title.clone() } else { format!("{}: {observed}", rule.title) },
+        reason: reason(rule, &observed),
         expected: "no event that this rule describes".to_owned(),
         observed,
     }
@@ -117,14 +101,45 @@ pub(crate) fn class(rule: &Rule) -> std::borrow::Cow<'static, str> {
     rule.class.clone().unwrap_or_else(|| "rule-match".to_owned()).into()
 }
 
-/// A level's score and severity.
-pub(crate) fn weight(level: Level) -> (Score, Severity) {
-    match level {
-        Level::Informational => (Score::new(0.1), Severity::Info),
-        Level::Low => (Score::new(0.3), Severity::Low),
-        Level::Medium => (Score::new(0.6), Severity::Medium),
-        Level::High => (Score::new(0.85), Severity::High),
-        Level::Critical => (Score::new(0.97), Severity::Critical),
+/// What a rule found, in one sentence, with the techniques of ATT&CK that it is tagged with.
+pub(crate) fn reason(rule: &Rule, observed: &str) -> String {
+    let mut reason = rule.title.clone();
+    if !observed.is_empty() {
+        reason += ": ";
+        reason += observed;
+    }
+    let techniques = techniques(rule);
+    if !techniques.is_empty() {
+        reason += &format!(" (ATT&CK {})", techniques.join(", "));
+    }
+    reason
+}
+
+/// The techniques and tactics of ATT&CK among a rule's tags, as people write them: `T1110.001`.
+#[must_use]
+pub fn techniques(rule: &Rule) -> Vec<String> {
+    let technique = |tag: &String| {
+        let name = tag.strip_prefix("attack.")?;
+        let number = name.strip_prefix(['t', 'T'])?;
+        number.starts_with(|first: char| first.is_ascii_digit()).then(|| name.to_ascii_uppercase())
+    };
+    rule.tags.iter().filter_map(technique).collect()
+}
+
+/// Score and severity by a rule's level. An experimental rule is believed a little less; one that its authors have given up
+/// is told as information only.
+pub(crate) fn weight(rule: &Rule) -> (Score, Severity) {
+    let (score, severity) = match rule.level {
+        Level::Informational => (0.1, Severity::Info),
+        Level::Low => (0.3, Severity::Low),
+        Level::Medium => (0.6, Severity::Medium),
+        Level::High => (0.85, Severity::High),
+        Level::Critical => (0.97, Severity::Critical),
+    };
+    match rule.status {
+        Some(Status::Deprecated | Status::Unsupported) => (Score::new(0.1), Severity::Info),
+        Some(Status::Experimental) => (Score::new(0.9 * score), severity),
+        _ => (Score::new(score), severity),
     }
 }
 
@@ -153,7 +168,7 @@ fn observed(rule: &Rule, event: &Event) -> String {
     if let Body::Detection(detection) = &rule.body {
         detection.selections.iter().for_each(|selection| asked(&selection.criteria, &mut names));
     }
-    let shown = names.iter().filter_map(|name| match event.get(&Field::named(name)) {
+    let shown = names.iter().filter_map(|name| match Asked::named(name).of(event) {
         Value::Absent => None,
         Value::Text(text) => Some(format!("{name} {}", printable(text).within(120))),
         Value::Number(number) => Some(format!("{name} {number}")),
@@ -199,7 +214,8 @@ mod tests {
             assert!(!rule.tests.is_empty(), "{} has no tests", rule.title);
             let matches = |line: &String| {
                 let (event, mut matched) = (read(line), Vec::new());
-                set.matches(&mut Scratch::new(), &Seen { event: &event, fields: &fields }, &mut matched);
+                let seen = Seen { event: &event, fields: &fields, kinds: Router::default().kinds(&event) };
+                set.matches(&mut Scratch::new(), &seen, &mut matched);
                 matched.contains(&number)
             };
             for line in &rule.tests.matching {

@@ -48,6 +48,9 @@ impl Shard {
     /// Judges a batch: every detector sees its events in order, and the ticks where they fall between them.
     pub fn judge(&mut self, batch: &Batch, findings: &mut Findings) {
         for seat in &mut self.seats {
+            if let Some(rules) = &batch.rules {
+                seat.detector.reload(rules);
+            }
             seat.judge(batch, findings);
         }
     }

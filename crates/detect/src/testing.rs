@@ -113,7 +113,7 @@ pub(crate) fn setup() -> crate::Setup {
     let mut rules = rules.collect();
     let (behaviours, errors) = crate::behaviour::Behaviours::take(&mut rules);
     assert!(errors.is_empty(), "{errors:?}");
-    let (set, errors) = lapwing_rules::RuleSet::compile(rules);
+    let (set, errors) = crate::logsource::compile(rules);
     assert!(errors.is_empty(), "{errors:?}");
     crate::Setup { rules: Arc::new(set), behaviours: Arc::new(behaviours), ..crate::Setup::default() }
 }

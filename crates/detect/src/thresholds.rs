@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use lapwing_model::{Event, Field, Finding, Scope, Timestamp};
-use lapwing_rules::{Body, Comparison, Correlation, CorrelationKind, Correlations, Fired, Limits, Rule, RuleSet, Scratch};
+use lapwing_model::{Event, Finding, Scope, Timestamp};
+use lapwing_rules::{Comparison, Correlation, CorrelationKind, Correlations, Fired, Limits, Rule, RuleSet, Scratch};
 use serde::{Deserialize, Serialize};
 
-use crate::rules::{Seen, class, entity, fields, name, weight};
+use crate::logsource::{self, Asked, Router, Seen, fields};
+use crate::rules::{class, entity, name, reason, weight};
 use crate::{Detector, Events, Family, Findings, Kind, Setup};
 
 pub const KIND: Kind = Kind {
@@ -45,7 +46,8 @@ struct Thresholds {
 struct Counting {
     /// The correlations, and only those other rules that they count.
     set: RuleSet,
-    fields: Vec<Field>,
+    fields: Vec<Asked>,
+    router: Router,
     correlations: Correlations,
     scratch: Scratch,
     matched: Vec<usize>,
@@ -64,46 +66,42 @@ impl Counting {
         let counted: Vec<&str> = rules
             .rules()
             .iter()
-            .filter_map(correlation)
+            .filter_map(Rule::correlation)
             .flat_map(|correlation| correlation.rules.iter().map(|reference| reference.name.as_str()))
             .collect();
         let named = |name: &Option<String>| name.as_deref().is_some_and(|name| counted.contains(&name));
-        let needed = rules.rules().iter().filter(|rule| correlation(rule).is_some() || named(&rule.name) || named(&rule.id));
+        let needed = rules.rules().iter().filter(|rule| rule.correlation().is_some() || named(&rule.name) || named(&rule.id));
         // Rules that compiled together compile in part as well.
-        let (set, _) = RuleSet::compile(needed.cloned().collect());
+        let (set, _) = logsource::compile(needed.cloned().collect());
         let correlations = Correlations::new(&set, limits, |_, _| true);
         let fields = fields(&set);
-        Counting { set, fields, correlations, scratch: Scratch::new(), matched: Vec::new(), fired: Vec::new() }
+        let router = Router::default();
+        Counting { set, fields, router, correlations, scratch: Scratch::new(), matched: Vec::new(), fired: Vec::new() }
     }
 
     fn judge(&mut self, at: u16, event: &Event, findings: &mut Findings) {
-        let seen = Seen { event, fields: &self.fields };
+        let seen = Seen { event, fields: &self.fields, kinds: self.router.kinds(event) };
         self.set.matches(&mut self.scratch, &seen, &mut self.matched);
         for &number in &self.matched {
             self.fired.clear();
             self.correlations.observe(number, event.at.nanos(), &seen, &mut self.fired);
             for fired in &self.fired {
                 let rule = &self.set.rules()[fired.rule];
-                findings.extend_event(at, correlation(rule).map(|correlation| finding(rule, correlation, fired, event)));
+                findings.extend_event(at, rule.correlation().map(|correlation| finding(rule, correlation, fired, event)));
             }
         }
     }
 }
 
-fn correlation(rule: &Rule) -> Option<&Correlation> {
-    match &rule.body {
-        Body::Correlation(correlation) => Some(correlation),
-        Body::Detection(_) => None,
-    }
-}
-
 fn finding(rule: &Rule, correlation: &Correlation, fired: &Fired, event: &Event) -> Finding {
-    let (score, severity) = weight(rule.level);
+    let (score, severity) = weight(rule);
     let window = Duration::from_nanos(correlation.timespan_nanos.unsigned_abs());
     let names = || correlation.rules.iter().map(|reference| reference.name.as_str()).collect::<Vec<_>>().join(", ");
     let what = match (correlation.kind, &correlation.value_field) {
         (CorrelationKind::ValueCount, Some(field)) => format!("{} different values of {}", fired.count, field.name),
         (CorrelationKind::Temporal | CorrelationKind::TemporalOrdered, _) => format!("all of {}", names()),
+        (CorrelationKind::ValueSum, Some(field)) => format!("{} came to {}", field.name, fired.count),
+        (CorrelationKind::ValueAverage, Some(field)) => format!("{} was {} on average", field.name, fired.count),
         _ => format!("{} events of {}", fired.count, names()),
     };
     let observed = format!("{what} within {} s", window.as_secs());
@@ -116,7 +114,7 @@ fn finding(rule: &Rule, correlation: &Correlation, fired: &Fired, event: &Event)
         severity,
         count: if fired.fresh { fired.count } else { 1 },
         since: Some(Timestamp::from_nanos(fired.first)),
-        reason: format!("{}: {observed}", rule.title),
+        reason: reason(rule, &observed),
         expected: limits(correlation, window),
         observed,
     }
@@ -164,6 +162,18 @@ impl Detector for Thresholds {
         counting.correlations.load(state).map_err(|error| error.to_string())?;
         self.counting = Some(counting);
         Ok(())
+    }
+
+    fn reload(&mut self, rules: &Arc<RuleSet>) {
+        self.rules = rules.clone();
+        if let Some(before) = self.counting.take() {
+            let mut state = Vec::new();
+            before.correlations.save(&mut state);
+            let mut counting = Counting::new(rules, self.limits);
+            // What this very detector wrote a moment ago can be read; where not, the correlations begin anew.
+            let _ = counting.correlations.load(&state);
+            self.counting = Some(counting);
+        }
     }
 
     fn entities(&self) -> usize {

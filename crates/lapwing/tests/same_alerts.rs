@@ -59,9 +59,9 @@ fn run(
     let fed = blocks.to_vec();
     let thread = std::thread::spawn(move || {
         for records in fed {
-            assert!(feeder.feed(Work { records, heartbeat: None, barrier: false, memo: () }));
+            assert!(feeder.feed(Work { records, heartbeat: None, rules: None, barrier: false, memo: () }));
         }
-        assert!(!save || feeder.feed(Work { records: Vec::new(), heartbeat: None, barrier: true, memo: () }));
+        assert!(!save || feeder.feed(Work { records: Vec::new(), heartbeat: None, rules: None, barrier: true, memo: () }));
     });
     let (mut all, mut last) = (Vec::new(), None);
     for joined in joiner {
@@ -110,10 +110,10 @@ fn quiet_time_passes_with_heartbeats_only_for_a_source_that_is_live() {
         let records = beats.iter().map(|beat| Record { received: received.unwrap_or(beat.received), ..beat.clone() }).collect();
         let begin = received.unwrap_or(end);
         let thread = std::thread::spawn(move || {
-            feeder.feed(Work { records, heartbeat: None, barrier: false, memo: () });
+            feeder.feed(Work { records, heartbeat: None, rules: None, barrier: false, memo: () });
             for second in 1..200 {
                 let now = begin + std::time::Duration::from_secs(second);
-                feeder.feed(Work { records: Vec::new(), heartbeat: Some(now), barrier: false, memo: () });
+                feeder.feed(Work { records: Vec::new(), heartbeat: Some(now), rules: None, barrier: false, memo: () });
             }
         });
         let verdicts: Vec<_> = joiner.flat_map(|joined| joined.expect("no panic").verdicts).collect();
@@ -122,4 +122,51 @@ fn quiet_time_passes_with_heartbeats_only_for_a_source_that_is_live() {
     };
     assert_eq!(told(None), ["silence"]);
     assert!(told(Some(Timestamp::from_seconds(1_900_000_000))).is_empty(), "a replayed history does not fall silent");
+}
+
+/// A rule set whose rule counts, and one that also speaks of every request.
+fn rules(more: &str) -> Arc<lapwing_rules::RuleSet> {
+    let counted = "title: asked\nname: asked\nlogsource: {category: webserver}\ndetection: {s: {cs-method: [GET, POST]}, condition: s}\n---\n\
+                   title: many\nclass: many\nlevel: high\ncorrelation: {type: event_count, rules: asked, group-by: [log.file.path], \
+                   timespan: 7d, condition: {gte: 700}}\n---\n";
+    let (set, errors) = lapwing_detect::logsource::compile(lapwing_rules::parse("x.yml", &format!("{counted}{more}")).0);
+    assert_eq!(errors, []);
+    Arc::new(set)
+}
+
+#[test]
+fn other_rules_take_effect_at_the_same_event_for_any_number_of_workers_and_counts_go_on() {
+    let pieces = blocks(3, 1000, 90);
+    let more =
+        rules("title: write\nclass: writes\nlogsource: {category: webserver}\ndetection: {s: {cs-method: POST}, condition: s}\n");
+    let told = |workers: usize, change: usize| {
+        let mut blueprint = blueprint();
+        blueprint.detectors.rules = rules("");
+        let (mut feeder, joiner) = pipeline::start::<()>(&blueprint, workers, None).expect("a pipeline");
+        let (fed, more) = (pieces.clone(), more.clone());
+        let thread = std::thread::spawn(move || {
+            for (number, records) in fed.into_iter().enumerate() {
+                let rules = (number == change).then(|| more.clone());
+                feeder.feed(Work { records, heartbeat: None, rules, barrier: false, memo: () });
+            }
+        });
+        let verdicts: Vec<_> = joiner.flat_map(|joined| joined.expect("no panic").verdicts).collect();
+        thread.join().expect("fed");
+        verdicts
+    };
+    let one = told(1, 12);
+    for workers in [2, 7] {
+        assert_eq!(told_of(&told(workers, 12)), told_of(&one), "{workers} workers");
+    }
+    let count = |verdicts: &[Verdict], class: &str| {
+        verdicts.iter().flat_map(|verdict| &verdict.findings).filter(|found| found.class == class).count()
+    };
+    let never = told(1, usize::MAX);
+    assert!(count(&one, "writes") > 0 && count(&never, "writes") == 0);
+    assert_eq!(count(&one, "many"), count(&never, "many"), "what the unchanged correlation had counted is still known");
+    assert!(count(&one, "many") > 0);
+}
+
+fn told_of(verdicts: &[Verdict]) -> Vec<String> {
+    told(verdicts)
 }

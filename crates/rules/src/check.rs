@@ -41,6 +41,7 @@ impl Checker<'_> {
         match &rule.body {
             Body::Detection(detection) => self.detection(detection),
             Body::Correlation(correlation) => self.correlation(correlation),
+            Body::Filter(filter) => self.detection(&filter.detection),
         }
     }
 

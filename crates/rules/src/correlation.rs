@@ -12,7 +12,7 @@ use xxhash_rust::xxh3::Xxh3;
 
 use crate::matcher::RuleSet;
 use crate::plan::Plan;
-use crate::rule::Rule;
+use crate::rule::{CorrelationKind, Rule};
 use crate::value::{Fields, TextBuffer, Value};
 
 use lru::Lru;
@@ -143,7 +143,9 @@ impl Correlations {
     ) {
         let source = &plan.sources[ordinal];
         let value = match source.value_field {
-            Some(field) => hash_of(event.get(field)),
+            Some(field) if plan.kind == CorrelationKind::ValueCount => hash_of(event.get(field)),
+            // A number that is none (or endless) would spoil all sums behind it.
+            Some(field) => event.get(field).number().filter(|number| number.is_finite()).map(f64::to_bits),
             None => Some(0),
         };
         let (Some(key), Some(value)) = (group_key(plan.fingerprint, &source.group_fields, event), value) else {

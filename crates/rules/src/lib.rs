@@ -34,8 +34,11 @@
 mod check;
 mod condition;
 mod correlation;
+mod date;
 mod encode;
 mod error;
+mod explain;
+mod filters;
 mod matcher;
 mod modifier;
 mod names;
@@ -49,13 +52,15 @@ mod yaml;
 pub use check::check;
 pub use condition::Condition;
 pub use correlation::{Correlations, Counters, Fired, Limits, LoadError};
+pub use date::TimePart;
 pub use error::{Position, RuleError};
+pub use explain::{Line, explain};
 pub use matcher::{RuleSet, Scratch};
 pub use modifier::Placeholders;
 pub use pattern::{Pattern, Piece};
 pub use rule::{
-    Alias, Body, Comparison, Correlation, CorrelationKind, Criteria, Detection, Item, Level, LogSource, Network, Reference,
-    RegexSource, Relation, Rule, Selection, Status, Test, Tests,
+    Alias, Body, Comparison, Correlation, CorrelationKind, Criteria, Detection, Filter, Item, Level, LogSource, Network,
+    Reference, RegexSource, Relation, Rule, Selection, Status, Test, Tests,
 };
 pub use syntax::{parse, parse_with};
 pub use value::{Fields, KEYWORDS, Value};

@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use crate::error::RuleError;
 use crate::plan::Plan;
-use crate::rule::Rule;
+use crate::rule::{LogSource, Rule};
 use crate::value::Fields;
 
 use check::Program;
@@ -28,8 +28,10 @@ pub struct RuleSet {
     silent: Vec<bool>,
     program: Program,
     indexes: Vec<FieldIndex>,
-    /// The indexes that must be asked about every event, since a candidate can come of them.
-    eager: Vec<usize>,
+    /// Per rule: the kinds of event that it is about.
+    kinds: Vec<u64>,
+    /// The indexes that must be asked about every event of some kinds, since a candidate can come of them.
+    eager: Vec<(usize, u64)>,
     /// Bits of the rules that are candidates whatever the event holds.
     always: Vec<u64>,
     plans: Arc<[Plan]>,
@@ -40,7 +42,22 @@ impl RuleSet {
     /// [`rules`](RuleSet::rules), then correlations, each in the order given (a correlation behind those it refers to).
     #[must_use]
     pub fn compile(rules: Vec<Rule>) -> (RuleSet, Vec<RuleError>) {
-        compile::compile(rules)
+        compile::compile(rules, |_| u64::MAX)
+    }
+
+    /// The same with routing: `kinds` says which kinds of event (one bit each) a log source stands for, and an event says by
+    /// [`Fields::kinds`] of which kinds it is. A rule is asked about events of its kinds only. One without any kind is not
+    /// [applicable](RuleSet::applicable): it is not compiled (so that mistakes in its expressions are not found) and costs
+    /// nothing.
+    #[must_use]
+    pub fn compile_for(rules: Vec<Rule>, kinds: impl Fn(&LogSource) -> u64) -> (RuleSet, Vec<RuleError>) {
+        compile::compile(rules, kinds)
+    }
+
+    /// Whether there can be an event that the rule is about.
+    #[must_use]
+    pub fn applicable(&self, rule: usize) -> bool {
+        self.kinds.get(rule).is_some_and(|kinds| *kinds != 0)
     }
 
     /// The names of the fields that the rules ask for; the index into it is what [`Fields::get`] is given.
@@ -76,15 +93,18 @@ impl RuleSet {
     pub fn matches<F: Fields + ?Sized>(&self, scratch: &mut Scratch, event: &F, found: &mut Vec<usize>) {
         found.clear();
         scratch.begin(self);
-        for &index in &self.eager {
-            self.indexes[index].probe(event, index, scratch);
+        let kinds = event.kinds();
+        for &(index, of_rules) in &self.eager {
+            if of_rules & kinds != 0 {
+                self.indexes[index].probe(event, index, scratch);
+            }
         }
         for word in 0..scratch.candidates.len() {
             let mut bits = scratch.candidates[word];
             while bits != 0 {
                 let rule = word * 64 + bits.trailing_zeros() as usize;
                 bits &= bits - 1;
-                if self.program.holds(rule, event, &self.indexes, scratch) {
+                if self.kinds[rule] & kinds != 0 && self.program.holds(rule, event, &self.indexes, scratch) {
                     found.push(rule);
                 }
             }

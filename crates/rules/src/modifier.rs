@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use crate::date::TimePart;
 use crate::encode::{self, Utf16};
 use crate::error::{Position, Problems, quoted};
 use crate::pattern::Pattern;
@@ -16,13 +17,14 @@ pub type Placeholders = HashMap<String, Vec<String>>;
 const TESTS: usize = 20_000;
 
 /// All modifiers, also for the suggestion of a right one.
-const NAMES: [&str; 28] = [
+const NAMES: [&str; 34] = [
     "all",
     "base64",
     "base64offset",
     "cased",
     "cidr",
     "contains",
+    "day",
     "dotall",
     "endswith",
     "exists",
@@ -30,11 +32,14 @@ const NAMES: [&str; 28] = [
     "fieldref",
     "gt",
     "gte",
+    "hour",
     "i",
     "ignorecase",
     "lt",
     "lte",
     "m",
+    "minute",
+    "month",
     "multiline",
     "neq",
     "re",
@@ -43,8 +48,10 @@ const NAMES: [&str; 28] = [
     "utf16",
     "utf16be",
     "utf16le",
+    "week",
     "wide",
     "windash",
+    "year",
 ];
 
 /// What the values of an item are.
@@ -78,6 +85,8 @@ struct Modifiers {
     negated: bool,
     cased: bool,
     expand: bool,
+    /// The part of a date that is compared.
+    part: Option<TimePart>,
     ignore_case: bool,
     multi_line: bool,
     dot_matches_new_line: bool,
@@ -121,6 +130,7 @@ impl Default for Modifiers {
             negated: false,
             cased: false,
             expand: false,
+            part: None,
             ignore_case: false,
             multi_line: false,
             dot_matches_new_line: false,
@@ -156,15 +166,21 @@ impl Modifiers {
             "cidr" => return self.mean(Meaning::Cidr, known, at, problems),
             "exists" => return self.mean(Meaning::Exists, known, at, problems),
             "fieldref" => return self.mean(Meaning::Field, known, at, problems),
-            flag => match Comparison::NAMES.iter().find(|(name, _)| *name == flag) {
-                Some((_, comparison)) => return self.mean(Meaning::Compare(*comparison), known, at, problems),
-                None => {
-                    problems.add(at, format!("the flag '{flag}' must stand behind 're'"));
-                    return None;
-                }
-            },
+            other => return self.add_other(other, at, problems),
         }
         Some(())
+    }
+
+    fn add_other(&mut self, name: &'static str, at: Position, problems: &mut Problems) -> Option<()> {
+        if let Some((_, part)) = TimePart::NAMES.iter().find(|(known, _)| *known == name) {
+            self.part = Some(*part);
+            return Some(());
+        }
+        if let Some((_, comparison)) = Comparison::NAMES.iter().find(|(known, _)| *known == name) {
+            return self.mean(Meaning::Compare(*comparison), name, at, problems);
+        }
+        problems.add(at, format!("the flag '{name}' must stand behind 're'"));
+        None
     }
 
     fn relate(&mut self, relation: Relation, at: Position, problems: &mut Problems) -> Option<()> {
@@ -188,6 +204,13 @@ impl Modifiers {
     fn check(&self, at: Position, problems: &mut Problems) -> Option<()> {
         let text = self.meaning == Meaning::Text;
         let textual = text || self.meaning == Meaning::Field;
+        let comparing = text || matches!(self.meaning, Meaning::Compare(_));
+        if let Some(part) = self.part
+            && !(comparing && self.relation == Relation::Equals && self.rewrites.is_empty())
+        {
+            problems.add(at, format!("'{}' can be combined with gt, gte, lt, lte and neq only", part.name()));
+            return None;
+        }
         let wrong = if !textual && self.relation != Relation::Equals {
             "contains, startswith or endswith"
         } else if !text && !self.rewrites.is_empty() {
@@ -216,6 +239,7 @@ impl Modifiers {
         };
         for text in self.expanded(&scalar.text, value.position, known, problems)? {
             match self.meaning {
+                _ if self.part.is_some() => out.push(self.time(&text, value.position, problems)?),
                 Meaning::Text => self.patterns(field, &text, scalar, value.position, out, problems)?,
                 _ => out.push(self.other(&text, value.position, problems)?),
             }
@@ -246,6 +270,16 @@ impl Modifiers {
             problems.add(at, format!("'{}' expects {expected}, found {}", self.given_by, quoted(text)));
         }
         test
+    }
+
+    fn time(&self, text: &str, at: Position, problems: &mut Problems) -> Option<Test> {
+        let part = self.part?;
+        let comparison = if let Meaning::Compare(comparison) = self.meaning { comparison } else { Comparison::Equal };
+        let number = parse_number(text.as_bytes());
+        if number.is_none() {
+            problems.add(at, format!("'{}' expects a number, found {}", part.name(), quoted(text)));
+        }
+        Some(Test::Time { part, comparison, number: number? })
     }
 
     fn regex(&self, text: &str) -> RegexSource {

@@ -13,7 +13,7 @@ pub(crate) struct Plan {
     pub(crate) sources: Vec<Source>,
     /// In nanoseconds.
     pub(crate) span: i64,
-    pub(crate) conditions: Vec<(Comparison, u64)>,
+    pub(crate) conditions: Vec<(Comparison, f64)>,
     pub(crate) generate: bool,
     /// Names this definition in saved states: a changed rule begins anew.
     pub(crate) fingerprint: u64,
@@ -29,13 +29,23 @@ pub(crate) struct Source {
 
 impl Plan {
     /// Whether a count satisfies the correlation's conditions.
-    pub(crate) fn holds(&self, count: u64) -> bool {
+    pub(crate) fn holds(&self, count: f64) -> bool {
         self.conditions.iter().all(|(comparison, wanted)| comparison.holds(count, *wanted))
+    }
+
+    /// The kinds of event that can complete the correlation, given those of the rules before it.
+    pub(crate) fn kinds(&self, of_rules: &[u64]) -> u64 {
+        let sources = || self.sources.iter().map(|source| of_rules.get(source.rule).copied().unwrap_or_default());
+        let all = matches!(self.kind, CorrelationKind::Temporal | CorrelationKind::TemporalOrdered);
+        if all && sources().any(|kinds| kinds == 0) { 0 } else { sources().fold(0, |all, kinds| all | kinds) }
     }
 
     /// The largest number that the conditions compare with.
     pub(crate) fn largest(&self) -> usize {
-        self.conditions.iter().map(|(_, number)| usize::try_from(*number).unwrap_or(usize::MAX)).max().unwrap_or(0)
+        if matches!(self.kind, CorrelationKind::ValueSum | CorrelationKind::ValueAverage) {
+            return 0;
+        }
+        self.conditions.iter().map(|(_, number)| *number as usize).max().unwrap_or(0)
     }
 }
 

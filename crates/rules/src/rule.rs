@@ -1,9 +1,11 @@
 //! A rule as it was written: read, checked for form, not yet compiled.
 
+use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::condition::Condition;
+use crate::date::TimePart;
 use crate::error::Position;
 use crate::pattern::Pattern;
 use crate::yaml::Node;
@@ -49,24 +51,25 @@ impl Rule {
     pub fn detection(&self) -> Option<&Detection> {
         match &self.body {
             Body::Detection(detection) => Some(detection),
-            Body::Correlation(_) => None,
+            Body::Correlation(_) | Body::Filter(_) => None,
         }
     }
 
     #[must_use]
     pub fn correlation(&self) -> Option<&Correlation> {
         match &self.body {
-            Body::Detection(_) => None,
+            Body::Detection(_) | Body::Filter(_) => None,
             Body::Correlation(correlation) => Some(correlation),
         }
     }
 }
 
-/// A rule looks at one event, or at what other rules found over time.
+/// A rule looks at one event, or at what other rules found over time; a filter narrows other rules.
 #[derive(Debug, Clone)]
 pub enum Body {
     Detection(Detection),
     Correlation(Correlation),
+    Filter(Filter),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -103,6 +106,11 @@ pub enum Status {
 }
 
 impl Status {
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        Status::NAMES[self as usize].0
+    }
+
     pub(crate) const NAMES: [(&'static str, Status); 5] = [
         ("stable", Status::Stable),
         ("test", Status::Test),
@@ -118,6 +126,31 @@ pub struct LogSource {
     pub category: Option<String>,
     pub product: Option<String>,
     pub service: Option<String>,
+}
+
+impl LogSource {
+    /// Whether all that is said here is said there as well, so that `other` is part of this.
+    #[must_use]
+    pub fn contains(&self, other: &LogSource) -> bool {
+        let part = |own: &Option<String>, other: &Option<String>| {
+            own.as_ref().is_none_or(|own| other.as_ref().is_some_and(|other| own.eq_ignore_ascii_case(other)))
+        };
+        part(&self.category, &other.category) && part(&self.product, &other.product) && part(&self.service, &other.service)
+    }
+
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.category.is_none() && self.product.is_none() && self.service.is_none()
+    }
+}
+
+/// `category/product/service`, as far as they are said.
+impl fmt::Display for LogSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let said: Vec<&str> = [&self.category, &self.product, &self.service].into_iter().flatten().map(String::as_str).collect();
+        f.write_str(if said.is_empty() { "any" } else { "" })?;
+        f.write_str(&said.join("/"))
+    }
 }
 
 /// Lines that must and lines that must not match.
@@ -177,6 +210,12 @@ pub enum Test {
     /// Equal as a number.
     Number(f64),
     Compare(Comparison, f64),
+    /// A part of a date and time (`minute`, `hour`...).
+    Time {
+        part: TimePart,
+        comparison: Comparison,
+        number: f64,
+    },
     Cidr(Network),
     /// The field is there (true) or is not.
     Exists(bool),
@@ -215,6 +254,11 @@ impl Comparison {
         ("eq", Comparison::Equal),
         ("neq", Comparison::NotEqual),
     ];
+
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        Comparison::NAMES[self as usize].0
+    }
 
     #[must_use]
     pub fn holds<T: PartialOrd + Copy>(self, left: T, right: T) -> bool {
@@ -272,6 +316,14 @@ impl Network {
     }
 }
 
+/// What is to be left out of other rules' matches.
+#[derive(Debug, Clone)]
+pub struct Filter {
+    /// Ids or names of the rules that it is about; none means all whose log source it contains.
+    pub rules: Vec<Reference>,
+    pub detection: Detection,
+}
+
 /// What must come together over time.
 #[derive(Debug, Clone)]
 pub struct Correlation {
@@ -282,8 +334,8 @@ pub struct Correlation {
     pub group_by: Vec<Reference>,
     pub timespan_nanos: i64,
     /// All must hold. Empty for the temporal kinds.
-    pub conditions: Vec<(Comparison, u64)>,
-    /// The field whose distinct values are counted (`value_count`).
+    pub conditions: Vec<(Comparison, f64)>,
+    /// The field whose distinct values are counted (`value_count`), or whose numbers are added up.
     pub value_field: Option<Reference>,
     /// Names used in `group_by` that stand for a different field in each rule.
     pub aliases: Vec<Alias>,
@@ -297,6 +349,10 @@ pub enum CorrelationKind {
     EventCount,
     /// How many different values a field had in them.
     ValueCount,
+    /// What the numbers of a field come to.
+    ValueSum,
+    /// What the numbers of a field are on average.
+    ValueAverage,
     /// All the rules matched.
     Temporal,
     /// All the rules matched, in this order.
@@ -304,9 +360,22 @@ pub enum CorrelationKind {
 }
 
 impl CorrelationKind {
-    pub(crate) const NAMES: [(&'static str, CorrelationKind); 4] = [
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        CorrelationKind::NAMES[self as usize].0
+    }
+
+    /// Whether a field's values are what counts.
+    #[must_use]
+    pub fn is_of_values(self) -> bool {
+        matches!(self, CorrelationKind::ValueCount | CorrelationKind::ValueSum | CorrelationKind::ValueAverage)
+    }
+
+    pub(crate) const NAMES: [(&'static str, CorrelationKind); 6] = [
         ("event_count", CorrelationKind::EventCount),
         ("value_count", CorrelationKind::ValueCount),
+        ("value_sum", CorrelationKind::ValueSum),
+        ("value_avg", CorrelationKind::ValueAverage),
         ("temporal", CorrelationKind::Temporal),
         ("temporal_ordered", CorrelationKind::TemporalOrdered),
     ];

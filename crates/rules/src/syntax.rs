@@ -1,5 +1,6 @@
 //! From a YAML document to a [`Rule`].
 
+mod collection;
 mod correlation;
 mod detection;
 
@@ -7,8 +8,10 @@ use std::sync::Arc;
 
 use crate::error::{Position, Problems, RuleError, quoted};
 use crate::modifier::Placeholders;
-use crate::rule::{Body, Level, LogSource, Rule, Status, Tests};
+use crate::rule::{Body, Filter, Level, LogSource, Rule, Status, Tests};
 use crate::yaml::{self, Entry, Kind, Node};
+
+use collection::Collection;
 
 /// Most bytes of one document; the largest of the SigmaHQ collection has 30 kB.
 const DOCUMENT: usize = 2 << 20;
@@ -16,7 +19,8 @@ const DOCUMENT: usize = 2 << 20;
 const FILE: usize = 256 << 20;
 
 /// The top-level keys that mean something here.
-pub(crate) const KEYS: [&str; 24] = [
+pub(crate) const KEYS: [&str; 25] = [
+    "action",
     "title",
     "id",
     "name",
@@ -59,9 +63,10 @@ pub fn parse_with(file_name: &str, yaml: &str, placeholders: &Placeholders) -> (
         problems.add(Position { line: 1, column: 1 }, format!("the file is larger than {FILE} bytes"));
         return (rules, problems.into_errors());
     }
+    let mut collection = Collection::default();
     for (line, text) in yaml::documents(yaml) {
         let mut problems = Problems::new(&file);
-        if let Some(rule) = document(line, text, placeholders, &mut problems)
+        if let Some(rule) = document(line, text, placeholders, &mut collection, &mut problems)
             && problems.len() == 0
         {
             rules.push(rule);
@@ -71,7 +76,13 @@ pub fn parse_with(file_name: &str, yaml: &str, placeholders: &Placeholders) -> (
     (rules, errors)
 }
 
-fn document(line: usize, text: &str, placeholders: &Placeholders, problems: &mut Problems) -> Option<Rule> {
+fn document(
+    line: usize,
+    text: &str,
+    placeholders: &Placeholders,
+    collection: &mut Collection,
+    problems: &mut Problems,
+) -> Option<Rule> {
     let start = Position { line, column: 1 };
     if text.len() > DOCUMENT {
         problems.add(start, format!("the document is larger than {DOCUMENT} bytes"));
@@ -82,7 +93,8 @@ fn document(line: usize, text: &str, placeholders: &Placeholders, problems: &mut
         problems.add(root.position, format!("a rule is a map, this is {}", root.what()));
         return None;
     };
-    let document = Document { entries, position: root.position };
+    let merged = collection.take(entries, problems)?;
+    let document = Document { entries: merged.as_deref().unwrap_or(entries), position: root.position };
     document.rule(placeholders, problems)
 }
 
@@ -125,26 +137,21 @@ impl Document<'_> {
     }
 
     fn body(&self, placeholders: &Placeholders, problems: &mut Problems) -> Option<Body> {
-        if let Some(action) = self.get("action") {
-            problems.add_with(
-                action.position,
-                "rule collections with 'action' are no longer part of Sigma",
-                "write each rule out",
-            );
-            return None;
-        }
-        if let Some(filter) = self.get("filter") {
-            problems.add(filter.position, "filter documents are not supported yet");
-            return None;
-        }
-        match (self.get("detection"), self.get("correlation")) {
-            (Some(entry), None) => detection::read(&entry.value, placeholders, problems).map(Body::Detection),
-            (None, Some(entry)) => correlation::read(&entry.value, problems).map(Body::Correlation),
-            (Some(_), Some(second)) => {
-                problems.add(second.position, "a rule has either a detection or a correlation, not both");
+        match (self.get("detection"), self.get("correlation"), self.get("filter")) {
+            (Some(entry), None, None) => detection::read("detection", &entry.value, placeholders, problems).map(Body::Detection),
+            (None, Some(entry), None) => correlation::read(&entry.value, problems).map(Body::Correlation),
+            (None, None, Some(entry)) => {
+                let detection = detection::read("filter", &entry.value, placeholders, problems)?;
+                let named = entry.value.map().and_then(|entries| entries.iter().find(|entry| entry.key == detection::RULES));
+                let rules = named.map(|entry| correlation::references(&entry.value, problems)).unwrap_or_default();
+                let rules = rules.into_iter().filter(|rule| !rule.name.eq_ignore_ascii_case("any")).collect();
+                Some(Body::Filter(Filter { rules, detection }))
+            }
+            (_, Some(second), Some(_)) | (Some(_), Some(second), None) | (Some(_), None, Some(second)) => {
+                problems.add(second.position, "a rule has either a detection or a correlation or a filter, only one of them");
                 None
             }
-            (None, None) => {
+            (None, None, None) => {
                 problems.add(self.position, "the rule has neither a detection nor a correlation");
                 None
             }

@@ -9,6 +9,12 @@ pub trait Fields {
     /// The value of the field `field`, an index into [`RuleSet::fields`](crate::RuleSet::fields): the caller resolves the
     /// names once per rule set, not once per event.
     fn get(&self, field: usize) -> Value<'_>;
+
+    /// The kinds that the event is of, one bit each: only rules for these are asked, see
+    /// [`RuleSet::compile_for`](crate::RuleSet::compile_for).
+    fn kinds(&self) -> u64 {
+        u64::MAX
+    }
 }
 
 /// What a field holds. Borrowed from the event: nothing is copied.

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use lapwing_model::{Event, Field, Scope, Value, hash};
-use lapwing_rules::{KEYWORDS, Rule, RuleError, RuleSet};
+use lapwing_rules::{Rule, RuleError, RuleSet};
 
 use super::run::lines;
 use super::scenario::{self, SCOPES, Scenario, Written};
 use super::when::When;
+use crate::logsource::{self, Asked};
 
 /// All behaviours, compiled per scope. Immutable and shared by all partitions.
 #[derive(Debug, Default)]
@@ -31,7 +32,7 @@ pub(super) struct Plan {
 pub(super) struct Group {
     pub(super) when: When,
     pub(super) set: RuleSet,
-    pub(super) fields: Vec<Field>,
+    pub(super) fields: Vec<Asked>,
     /// For each rule of the set, what its match does.
     pub(super) roles: Vec<Vec<Role>>,
     /// All its rules hold whenever `when` does.
@@ -170,7 +171,7 @@ impl Group {
         }
         let (set, wrong) = RuleSet::compile(rules);
         errors.extend(wrong);
-        let fields = set.fields().iter().map(|name| if name == KEYWORDS { Field::Raw } else { Field::named(name) }).collect();
+        let fields = logsource::fields(&set);
         let certain = set.rules().iter().all(|rule| rule.detection().is_some_and(|detection| when.implies(detection)));
         Some(Group { when, certain, fields, roles: vec![Vec::new(); set.rules().len()], set })
     }

@@ -7,7 +7,7 @@ use lapwing_parse::Parser;
 use super::plan::Role;
 use super::when::Look;
 use crate::behaviour::BUILTIN;
-use crate::rules::Seen;
+use crate::logsource::Seen;
 use crate::testing::{judge, observe, setup};
 use crate::{Findings, Setup, Shard};
 
@@ -75,7 +75,7 @@ fn every_builtin_detection_matches_the_lines_it_says_and_no_others() {
             assert!(!rule.tests.is_empty(), "{} has no tests", rule.title);
             let matches = |line: &String| {
                 let (events, mut matched) = (read(std::slice::from_ref(line)), Vec::new());
-                let seen = Seen { event: &events[0], fields: &group.fields };
+                let seen = Seen { event: &events[0], fields: &group.fields, kinds: u64::MAX };
                 group.set.matches(&mut super::Scratch::new(), &seen, &mut matched);
                 group.when.holds(&events[0], Look::at(&events[0])) && matched.contains(&number)
             };

@@ -32,7 +32,9 @@ pub fn run(args: &Check, sourced: &Sourced, paint: Paint) -> Result<Exit, Failed
         writeln!(out, "  source    {:<8} {}", kind.name, kind.summary)?;
     }
     writeln!(out, "  intake    http     {}", if config.server.enabled { config.server.listen.as_str() } else { "off" })?;
-    writeln!(out, "  rules     {} loaded", rules.rules().len())?;
+    let idle = (0..rules.rules().len()).filter(|rule| !rules.applicable(*rule)).count();
+    let idle = if idle == 0 { String::new() } else { format!(", {idle} of them for log sources that no event here is of") };
+    writeln!(out, "  rules     {} loaded{idle}", rules.rules().len())?;
     writeln!(out, "  behaviours {} loaded", behaviours.names().count())?;
     for kind in lapwing_detect::ALL {
         let off = if loaded.detectors.contains(&kind.name) { "" } else { " (off)" };

@@ -6,13 +6,14 @@ use std::sync::Arc;
 
 use lapwing_detect::behaviour::Behaviours;
 use lapwing_detect::{ALL, EnsembleSettings, Setup};
-use lapwing_model::{Field, Severity};
+use lapwing_model::Severity;
 use lapwing_parse::template;
 use lapwing_rules::RuleSet;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::Failed;
+use super::rule_files::Rules;
 use crate::pipeline::{self, Blueprint};
 use crate::server;
 
@@ -32,16 +33,6 @@ pub struct Config {
     pub store: pipeline::Keeping,
 }
 
-/// Which rules are loaded.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Rules {
-    /// Those that come with Lapwing.
-    pub builtin: bool,
-    /// Files and folders of Sigma rules (`*.yml`, `*.yaml`).
-    pub paths: Vec<PathBuf>,
-}
-
 /// Who is told what.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -53,12 +44,6 @@ pub struct Alerts {
     /// Append alerts as JSON lines to this file.
     pub file: Option<PathBuf>,
     pub grouping: lapwing_alert::Settings,
-}
-
-impl Default for Rules {
-    fn default() -> Self {
-        Rules { builtin: true, paths: Vec::new() }
-    }
 }
 
 impl Default for Alerts {
@@ -140,29 +125,7 @@ impl Config {
     /// # Errors
     /// Where a file or folder of rules cannot be read.
     pub fn rule_set(&self) -> Result<(RuleSet, Behaviours, Vec<String>), Failed> {
-        let mut texts = Vec::new();
-        if self.rules.builtin {
-            let builtin = lapwing_detect::rules::BUILTIN.iter().chain(lapwing_detect::behaviour::BUILTIN);
-            texts.extend(builtin.map(|(name, text)| ((*name).to_owned(), (*text).to_owned())));
-        }
-        for path in &self.rules.paths {
-            for file in rule_files(path)? {
-                let text = std::fs::read_to_string(&file).map_err(|error| unreadable(&file, &error))?;
-                texts.push((file.display().to_string(), text));
-            }
-        }
-        let (mut rules, mut errors) = (Vec::new(), Vec::new());
-        for (name, text) in texts {
-            let (good, bad) = lapwing_rules::parse(&name, &text);
-            rules.extend(good);
-            errors.extend(bad.iter().map(ToString::to_string));
-        }
-        let misspelt = lapwing_rules::check(&rules, &fields()).into_iter().filter(|warning| warning.help.is_some());
-        errors.extend(misspelt.map(|warning| warning.to_string()));
-        let (behaviours, wrong) = Behaviours::take(&mut rules);
-        let (set, bad) = RuleSet::compile(rules);
-        errors.extend(wrong.iter().chain(&bad).map(ToString::to_string));
-        Ok((set, behaviours, errors))
+        self.rules.load()
     }
 
     /// How many threads parse and judge.
@@ -180,33 +143,6 @@ impl Config {
         let detectors = ALL.iter().filter(|kind| (kind.enabled)(&self.detectors)).map(|kind| kind.name).collect();
         Ok(Loaded { rules: self.rule_set()?.0.rules().len(), detectors })
     }
-}
-
-/// The names that are not chosen by whoever writes a log: those of OpenTelemetry, ECS and W3C. A rule may ask for any field
-/// of a record's own, but something that is nearly one of these was meant to be it.
-fn fields() -> Vec<&'static str> {
-    Field::known().flatten().copied().filter(|name| name.contains(['.', '-'])).collect()
-}
-
-fn rule_files(path: &Path) -> Result<Vec<PathBuf>, Failed> {
-    if !path.is_dir() {
-        return Ok(vec![path.to_owned()]);
-    }
-    let mut files = Vec::new();
-    for entry in std::fs::read_dir(path).map_err(|error| unreadable(path, &error))? {
-        let path = entry.map_err(|error| unreadable(path, &error))?.path();
-        if path.is_dir() {
-            files.extend(rule_files(&path)?);
-        } else if path.extension().is_some_and(|extension| extension == "yml" || extension == "yaml") {
-            files.push(path);
-        }
-    }
-    files.sort();
-    Ok(files)
-}
-
-fn unreadable(path: &Path, error: &std::io::Error) -> Failed {
-    Failed::new(format!("cannot read rules {}: {error}; correct `rules.paths`", path.display()))
 }
 
 /// Reads YAML; an error names the place and, for a key that does not exist, the one that may be meant.

@@ -8,7 +8,8 @@ mod learn;
 mod patterns;
 mod replay;
 mod report;
-
+mod rule_files;
+mod rules;
 mod run;
 mod scan;
 mod score;
@@ -56,6 +57,7 @@ enum Command {
     Patterns(patterns::Patterns),
     Run(run::Run),
     Check(check::Check),
+    Rules(rules::Rules),
     Generate(generate::Generate),
     Replay(replay::Replay),
     /// Print shell completions
@@ -147,6 +149,7 @@ impl Cli {
 
             Command::Run(args) => run::run(&args, &config()?.config),
             Command::Check(args) => check::run(&args, &config()?, paint),
+            Command::Rules(args) => rules::run(&args, &config()?.config, paint),
             Command::Generate(args) => generate::run(&args),
             Command::Replay(args) => replay::run(&args, paint),
             Command::Completions { shell } => {

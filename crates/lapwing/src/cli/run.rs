@@ -1,5 +1,6 @@
 //! `lapwing run`: the service.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
@@ -11,6 +12,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::config::Config;
+use super::rule_files::{Look, Rules};
 use super::{Exit, Failed};
 use crate::pipeline::{self, Plan};
 use crate::server;
@@ -36,6 +38,8 @@ async fn serve(config: &Config) -> Result<Exit, Failed> {
     // Everything that can be refused is tried before anything is started.
     let sources = lapwing_source::build(&config.sources)?;
     let listener = if config.server.enabled { Some(server::bind(&config.server).await.map_err(Failed::new)?) } else { None };
+    // Before the rules are read: what changes meanwhile is seen as a change.
+    let look = config.rules.look();
     let plan = Plan {
         blueprint: config.blueprint()?,
         workers: config.workers(),
@@ -47,7 +51,7 @@ async fn serve(config: &Config) -> Result<Exit, Failed> {
     };
     let (service, live, bookmarks) = pipeline::start_live(plan).map_err(Failed::new)?;
     let (stop, stopping) = watch::channel(false);
-    let counters = std::sync::Arc::new(Counters::default());
+    let counters = Arc::new(Counters::default());
     let mut tasks: JoinSet<Result<(), String>> = JoinSet::new();
     for source in sources {
         let context = Context {
@@ -61,6 +65,7 @@ async fn serve(config: &Config) -> Result<Exit, Failed> {
         let running = source.run(context);
         tasks.spawn(async move { running.await.map_err(|error| error.to_string()) });
     }
+    tasks.spawn(reload(config.rules.clone(), look, live.reload.clone(), signal(SignalKind::hangup())?, stopping.clone()));
     if let Some(listener) = listener {
         announce("http", Some(listener.address()));
         tasks.spawn(listener.counting(counters).serve(live, stopping));
@@ -78,6 +83,41 @@ async fn serve(config: &Config) -> Result<Exit, Failed> {
     let finished = tokio::task::spawn_blocking(|| service.finish()).await.map_err(|error| Failed::new(error.to_string()))?;
     finished.map_err(Failed::new)?;
     failed.map_or(Ok(Exit::Clean), |error| Err(Failed::new(error)))
+}
+
+/// Loads the rules again on SIGHUP, or where a file has changed. Rules that are wrong are told about and left out; a folder
+/// that cannot be read changes nothing.
+async fn reload(
+    rules: Rules,
+    mut look: Look,
+    reload: pipeline::Reload,
+    mut hangup: Signal,
+    mut stop: watch::Receiver<bool>,
+) -> Result<(), String> {
+    loop {
+        let asked = tokio::select! {
+            _ = stop.wait_for(|&stop| stop) => return Ok(()),
+            _ = hangup.recv() => true,
+            () = tokio::time::sleep(Duration::from_secs(rules.reload_seconds.max(1))), if rules.reload_seconds > 0 => false,
+        };
+        let (rules, before) = (rules.clone(), look.clone());
+        let loading = tokio::task::spawn_blocking(move || {
+            let look = rules.look();
+            let loaded = (asked || look != before).then(|| rules.load());
+            (look, loaded)
+        });
+        let loaded = loading.await.map_err(|error| error.to_string())?;
+        look = loaded.0;
+        match loaded.1 {
+            None => {}
+            Some(Err(error)) => tracing::error!("{error}; the rules stay as they were"),
+            Some(Ok((set, _, errors))) => {
+                errors.iter().for_each(|error| tracing::error!("{error}"));
+                tracing::info!("rules loaded again: {} at work, {} mistakes", set.rules().len(), errors.len());
+                reload.rules(Arc::new(set));
+            }
+        }
+    }
 }
 
 /// Waited for from the very beginning: whoever stops a service that has only just started means it as well.

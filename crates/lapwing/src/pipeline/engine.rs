@@ -1,8 +1,11 @@
 //! The whole path on the caller's own thread: what `/detect`, `score` and tests use.
 
+use std::sync::Arc;
+
 use lapwing_detect::{Batch, Ensemble, Findings, Found, Shard, State};
 use lapwing_model::{Keys, Record, Scope, Verdict};
 use lapwing_parse::{Parser, Understood};
+use lapwing_rules::RuleSet;
 
 use super::Blueprint;
 use super::sequencer::Sequencer;
@@ -14,6 +17,8 @@ pub struct Engine {
     sequencer: Sequencer,
     shard: Shard,
     ensemble: Ensemble,
+    /// Rules that take effect with the next batch.
+    rules: Option<Arc<RuleSet>>,
 }
 
 /// What came of some records.
@@ -37,6 +42,7 @@ impl Engine {
             sequencer: blueprint.sequencer(None)?,
             shard: blueprint.shard(0, 1, None)?,
             ensemble: blueprint.ensemble(),
+            rules: None,
         })
     }
 
@@ -44,7 +50,8 @@ impl Engine {
     pub fn judge(&mut self, records: &[Record]) -> Judged {
         let mut events = Vec::with_capacity(records.len());
         let understood = records.iter().map(|record| self.parser.parse(record, &mut events)).collect();
-        let batch = self.sequencer.sequence(events);
+        let mut batch = self.sequencer.sequence(events);
+        batch.rules = self.rules.take();
         let mut findings = Findings::default();
         self.shard.judge(&batch, &mut findings);
         let found = Findings::in_order([findings]);
@@ -58,6 +65,11 @@ impl Engine {
         let mut state = Blueprint::sequencer_state(&self.sequencer);
         self.shard.save(&mut state);
         state
+    }
+
+    /// Other rules take effect from the next event on.
+    pub fn reload(&mut self, rules: Arc<RuleSet>) {
+        self.rules = Some(rules);
     }
 
     /// Forgets what is known of one session.

@@ -1,6 +1,8 @@
 use std::sync::{Arc, Mutex};
 
+use crossbeam_channel::Sender;
 use lapwing_model::{Anomaly, Timestamp};
+use lapwing_rules::RuleSet;
 use lapwing_source::Intake;
 use lapwing_store::{Reader, Store};
 use tokio::sync::{broadcast, watch};
@@ -20,7 +22,25 @@ pub struct Live {
     pub notices: broadcast::Sender<Arc<Anomaly>>,
     pub ready: watch::Receiver<bool>,
     pub clock: fn() -> Timestamp,
-    pub(super) blueprint: Arc<Blueprint>,
+    pub reload: Reload,
+}
+
+/// Changes the rules while everything runs.
+#[derive(Debug, Clone)]
+pub struct Reload {
+    pub(super) rules: Sender<Arc<RuleSet>>,
+    pub(super) engine: Arc<Mutex<Engine>>,
+    pub(super) blueprint: Arc<Mutex<Blueprint>>,
+}
+
+impl Reload {
+    /// Other rules take effect: between two blocks of the stream, for all shards at the same event.
+    pub fn rules(&self, rules: Arc<RuleSet>) {
+        lock(&self.blueprint).detectors.rules = rules.clone();
+        lock(&self.engine).reload(rules.clone());
+        // Where nobody takes it, the service is about to end.
+        let _ = self.rules.send(rules);
+    }
 }
 
 impl Live {
@@ -35,7 +55,8 @@ impl Live {
     /// # Errors
     /// As [`Engine::new`].
     pub fn reset_engine(&self) -> Result<(), String> {
-        *lock(&self.engine) = Engine::new(&self.blueprint)?;
+        let engine = Engine::new(&lock(&self.reload.blueprint))?;
+        *lock(&self.engine) = engine;
         Ok(())
     }
 }

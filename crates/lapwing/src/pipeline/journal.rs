@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::Receiver;
 use lapwing_model::{Record, Timestamp};
+use lapwing_rules::RuleSet;
 use lapwing_source::{Block, Bookmark, Refused};
 use lapwing_store::{Cause, Journal};
 use tokio::sync::{mpsc, watch};
@@ -35,6 +36,8 @@ pub struct Journaling {
     pub journal: Option<Journal>,
     pub blocks: mpsc::Receiver<Block>,
     pub feeder: Feeder<Memo>,
+    /// Rules that are to take effect.
+    pub rules: Receiver<Arc<RuleSet>>,
     /// Sequence numbers before which nothing is needed any more.
     pub forget: Receiver<u64>,
     pub stop: watch::Receiver<bool>,
@@ -72,6 +75,7 @@ impl Journaling {
         let mut last_snapshot = Instant::now();
         let mut unsaved = true;
         loop {
+            self.reload(sequence);
             let crowded = match self.next() {
                 Next::Blocks(blocks) => {
                     unsaved = true;
@@ -207,8 +211,17 @@ impl Journaling {
         self.feed(Vec::new(), Some(now), Memo { sequence: *sequence, ..Memo::default() });
     }
 
+    /// Only the newest of several rule sets is of interest.
+    fn reload(&mut self, sequence: u64) {
+        if let Some(rules) = self.rules.try_iter().last() {
+            let memo = Memo { sequence, ..Memo::default() };
+            self.feeder.feed(Work { records: Vec::new(), heartbeat: None, rules: Some(rules), barrier: false, memo });
+        }
+    }
+
     fn barrier(&mut self, sequence: u64) {
-        let work = Work { records: Vec::new(), heartbeat: None, barrier: true, memo: Memo { sequence, ..Memo::default() } };
+        let work =
+            Work { records: Vec::new(), heartbeat: None, rules: None, barrier: true, memo: Memo { sequence, ..Memo::default() } };
         self.feeder.feed(work);
     }
 
@@ -219,7 +232,7 @@ impl Journaling {
     }
 
     fn feed(&mut self, records: Vec<Record>, heartbeat: Option<Timestamp>, memo: Memo) {
-        self.feeder.feed(Work { records, heartbeat, barrier: false, memo });
+        self.feeder.feed(Work { records, heartbeat, rules: None, barrier: false, memo });
     }
 
     fn forget(&mut self) {

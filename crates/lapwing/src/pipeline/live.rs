@@ -17,7 +17,7 @@ use lapwing_store::{Journal, Store, snapshot};
 use tokio::sync::{broadcast, watch};
 
 use super::desk::{self, Desking};
-use super::handle::Live;
+use super::handle::{Live, Reload};
 use super::journal::{Journaling, Memo};
 use super::stats::Stats;
 use super::teller::Tellers;
@@ -72,21 +72,24 @@ pub fn start(mut plan: Plan) -> Result<(Service, Live, Bookmarks), String> {
     let (ready_in, ready) = watch::channel(false);
     let (stop, stopping) = watch::channel(false);
     let (forget_in, forget) = crossbeam_channel::unbounded();
+    let (rules_in, rules) = crossbeam_channel::unbounded();
     let (notices, _) = broadcast::channel(NOTICES);
+    let engine = Arc::new(Mutex::new(Engine::new(&plan.blueprint)?));
     let live = Live {
         intake,
         stats: stats.clone(),
         store: Arc::new(Mutex::new(store)),
-        engine: Arc::new(Mutex::new(Engine::new(&plan.blueprint)?)),
+        engine: engine.clone(),
         notices,
         ready,
         clock: plan.clock,
-        blueprint: Arc::new(plan.blueprint),
+        reload: Reload { rules: rules_in, engine, blueprint: Arc::new(Mutex::new(plan.blueprint)) },
     };
     let journaling = Journaling {
         journal,
         blocks,
         feeder,
+        rules,
         forget,
         stop: stopping,
         stats: stats.clone(),

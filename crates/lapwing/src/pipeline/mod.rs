@@ -18,7 +18,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 pub use engine::{Engine, Judged};
-pub use handle::Live;
+pub use handle::{Live, Reload};
 pub use keeping::Keeping;
 use lapwing_detect::{Ensemble, EnsembleSettings, Setup, Shard, State};
 use lapwing_model::Timestamp;

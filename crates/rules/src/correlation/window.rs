@@ -29,6 +29,8 @@ enum Seen {
     Times(VecDeque<i64>),
     /// The last time of each value, sorted by value; none is older than `oldest`.
     Values { times: Vec<(u64, i64)>, oldest: i64 },
+    /// Times and numbers of the events, in order of time.
+    Amounts(VecDeque<(i64, f64)>),
     /// The last time of each rule.
     Rules(Vec<Option<i64>>),
     /// For each rule: the latest beginning and end of a sequence of rules that ends with it.
@@ -67,15 +69,16 @@ impl Window {
         let stretch = &mut self.stretches[0];
         stretch.newest = stretch.newest.max(at);
         let most = most.max(plan.largest().saturating_add(1).min(1 << 20));
-        let (count, first, last) = stretch.seen.add(plan, at, stretch.newest, ordinal, value, most);
+        let (number, first, last) = stretch.seen.add(plan, at, stretch.newest, ordinal, value, most);
         let complete = match plan.kind {
-            CorrelationKind::EventCount | CorrelationKind::ValueCount => true,
-            CorrelationKind::Temporal | CorrelationKind::TemporalOrdered => count >= plan.sources.len() as u64,
+            CorrelationKind::Temporal | CorrelationKind::TemporalOrdered => number >= plan.sources.len() as f64,
+            _ => true,
         };
-        let holds = complete && plan.holds(count);
+        let holds = complete && plan.holds(number);
         let fresh = holds && !self.held;
         self.held = holds;
-        holds.then_some(Sum { count, first, last, fresh })
+        // A sum or an average is told in whole numbers.
+        holds.then_some(Sum { count: number.round() as u64, first, last, fresh })
     }
 }
 
@@ -97,6 +100,7 @@ impl Seen {
         match plan.kind {
             CorrelationKind::EventCount => Seen::Times(VecDeque::new()),
             CorrelationKind::ValueCount => Seen::Values { times: Vec::new(), oldest: i64::MAX },
+            CorrelationKind::ValueSum | CorrelationKind::ValueAverage => Seen::Amounts(VecDeque::new()),
             CorrelationKind::Temporal => Seen::Rules(vec![None; plan.sources.len()]),
             CorrelationKind::TemporalOrdered => Seen::Sequences(vec![None; plan.sources.len()]),
         }
@@ -105,6 +109,7 @@ impl Seen {
     fn fits(&self, plan: &Plan) -> bool {
         match (self, plan.kind) {
             (Seen::Times(_), CorrelationKind::EventCount) | (Seen::Values { .. }, CorrelationKind::ValueCount) => true,
+            (Seen::Amounts(_), CorrelationKind::ValueSum | CorrelationKind::ValueAverage) => true,
             (Seen::Rules(rules), CorrelationKind::Temporal) => rules.len() == plan.sources.len(),
             (Seen::Sequences(rules), CorrelationKind::TemporalOrdered) => rules.len() == plan.sources.len(),
             _ => false,
@@ -112,9 +117,12 @@ impl Seen {
     }
 
     /// One more event: how many are now in the window, and the times of the first and the last.
-    fn add(&mut self, plan: &Plan, at: i64, newest: i64, ordinal: usize, value: u64, most: usize) -> (u64, i64, i64) {
-        match self {
+    fn add(&mut self, plan: &Plan, at: i64, newest: i64, ordinal: usize, value: u64, most: usize) -> (f64, i64, i64) {
+        let (count, first, last) = match self {
             Seen::Times(times) => add_time(times, at, newest, plan.span, most),
+            Seen::Amounts(amounts) => {
+                return add_amount(amounts, at, newest, f64::from_bits(value), plan, most);
+            }
             Seen::Values { times, oldest } => {
                 let after = newest.saturating_sub(plan.span);
                 if at > after && note_value(times, value, at, most) {
@@ -133,7 +141,8 @@ impl Seen {
                 span_of(rules.iter().flatten().copied().filter(|time| *time > newest.saturating_sub(plan.span)), at)
             }
             Seen::Sequences(sequences) => add_step(sequences, ordinal, at, plan.span),
-        }
+        };
+        (count as f64, first, last)
     }
 }
 
@@ -167,6 +176,27 @@ fn add_time(times: &mut VecDeque<i64>, at: i64, newest: i64, span: i64, most: us
         }
     }
     best
+}
+
+/// Puts a number in its place in time; sum or average of those within the timespan before the newest.
+fn add_amount(
+    amounts: &mut VecDeque<(i64, f64)>,
+    at: i64,
+    newest: i64,
+    number: f64,
+    plan: &Plan,
+    most: usize,
+) -> (f64, i64, i64) {
+    let place = amounts.partition_point(|(time, _)| *time <= at);
+    amounts.insert(place, (at, number));
+    let after = newest.saturating_sub(plan.span);
+    while amounts.front().is_some_and(|(time, _)| *time <= after) || amounts.len() > most {
+        amounts.pop_front();
+    }
+    let sum: f64 = amounts.iter().map(|(_, number)| number).sum();
+    let number = if plan.kind == CorrelationKind::ValueSum { sum } else { sum / amounts.len().max(1) as f64 };
+    let first = amounts.front().map_or(at, |(time, _)| *time);
+    (number, first, newest)
 }
 
 /// Notes when a value was seen. Where there are too many values, a new one is not noted: the count stays at `most`.

@@ -49,6 +49,11 @@ pub(super) struct Needed {
 /// A rule with more triggers than this is simply always a candidate.
 const MOST: usize = 20_000;
 
+/// What no event has.
+pub(super) fn never() -> Access {
+    Some(Needed { triggers: Vec::new(), worth: usize::MAX })
+}
+
 pub(super) fn one(trigger: Trigger) -> Access {
     any(vec![Some(Needed { worth: trigger.rarity(), triggers: vec![trigger] })])
 }

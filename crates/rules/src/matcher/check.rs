@@ -1,6 +1,7 @@
 use memchr::memmem::Finder;
 use regex::bytes::Regex;
 
+use crate::date::TimePart;
 use crate::rule::{Comparison, Network, Relation};
 use crate::value::{Fields, TextBuffer, Value};
 
@@ -57,6 +58,7 @@ pub(super) enum Ask {
     Regex(Box<Regex>),
     Number(f64),
     Compare(Comparison, f64),
+    Time(TimePart, Comparison, f64),
     Cidr(Network),
     Field {
         other: usize,
@@ -110,6 +112,7 @@ impl Ask {
             Ask::Absent => value.is_absent(),
             Ask::Number(number) => value.number() == Some(*number),
             Ask::Compare(comparison, number) => value.number().is_some_and(|value| comparison.holds(value, *number)),
+            Ask::Time(part, comparison, number) => part.of(value).is_some_and(|part| comparison.holds(part as f64, *number)),
             Ask::Cidr(network) => value.address().is_some_and(|address| network.contains(address)),
             Ask::Field { other, relation, cased } => related(value, event.get(*other), *relation, *cased),
             // Asked by `Check::holds`.

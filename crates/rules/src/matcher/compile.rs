@@ -7,10 +7,11 @@ use memchr::memmem::Finder;
 
 use crate::condition::Condition;
 use crate::error::{Problems, RuleError, quoted};
+use crate::filters;
 use crate::names::Names;
 use crate::pattern::{Pattern, Piece};
 use crate::plan;
-use crate::rule::{Body, Criteria, Item, Rule, Test};
+use crate::rule::{Body, Criteria, Item, LogSource, Rule, Test};
 
 use super::RuleSet;
 use super::access::{self, Access, Trigger};
@@ -19,18 +20,21 @@ use super::check::{Ask, Check, Program, Step};
 use super::index::{AT_END, AT_START, Bytes, Equals, FieldIndex};
 use super::regex;
 
-pub(super) fn compile(rules: Vec<Rule>) -> (RuleSet, Vec<RuleError>) {
-    let mut errors = Vec::new();
+pub(super) fn compile(rules: Vec<Rule>, kinds_of: impl Fn(&LogSource) -> u64) -> (RuleSet, Vec<RuleError>) {
+    let (rules, mut errors) = filters::apply(rules);
     let mut builder = Builder::default();
     let mut names = Names::default();
-    let mut kept = Vec::new();
+    let (mut kept, mut kinds) = (Vec::new(), Vec::new());
     let mut correlations = Vec::new();
     for rule in rules {
         let mut problems = Problems::new(&rule.file);
         if matches!(rule.body, Body::Correlation(_)) {
             correlations.push(rule);
-        } else if names.free(&rule, &kept, &mut problems) && builder.rule(&rule, &mut problems).is_some() {
+        } else if names.free(&rule, &kept, &mut problems)
+            && let Some(own) = builder.rule(&rule, kinds_of(&rule.logsource), &mut problems)
+        {
             names.take(&rule, kept.len());
+            kinds.push(own);
             kept.push(rule);
         }
         errors.extend(problems.into_errors());
@@ -38,6 +42,7 @@ pub(super) fn compile(rules: Vec<Rule>) -> (RuleSet, Vec<RuleError>) {
     let mut intern = |name: &str| builder.field(name);
     let plans = plan::plan(correlations, &mut kept, &mut names, &mut intern, &mut errors);
     let entities = kept.iter().map(|rule| rule.entity.as_deref().map(&mut intern)).collect();
+    plans.iter().for_each(|plan| kinds.push(plan.kinds(&kinds)));
     let mut silent = vec![false; kept.len()];
     for plan in &plans {
         plan.sources.iter().filter(|_| !plan.generate).for_each(|source| silent[source.rule] = true);
@@ -45,6 +50,7 @@ pub(super) fn compile(rules: Vec<Rule>) -> (RuleSet, Vec<RuleError>) {
     let mut set = RuleSet {
         entities,
         silent,
+        kinds,
         program: Program::default(),
         indexes: Vec::new(),
         eager: Vec::new(),
@@ -104,15 +110,23 @@ impl Builder {
         self.fields.len() - 1
     }
 
-    fn rule(&mut self, rule: &Rule, problems: &mut Problems) -> Option<()> {
+    /// Answers `kinds` again, where the rule could be compiled.
+    fn rule(&mut self, rule: &Rule, kinds: u64, problems: &mut Problems) -> Option<u64> {
         let detection = rule.detection()?;
+        if kinds == 0 {
+            // No event is of these kinds: nothing is compiled, and nothing makes the rule a candidate.
+            let never = self.push(Step::Any(Box::default()), access::never(), 0);
+            self.program.roots.push(never.step);
+            self.accesses.push(never.access);
+            return Some(kinds);
+        }
         let selections: Vec<Option<Part>> =
             detection.selections.iter().map(|selection| self.criteria(&selection.criteria, problems)).collect();
         let selections: Vec<Part> = selections.into_iter().collect::<Option<_>>()?;
         let root = self.condition(&detection.condition, &selections);
         self.program.roots.push(root.step);
         self.accesses.push(root.access);
-        Some(())
+        Some(kinds)
     }
 
     fn condition(&mut self, condition: &Condition, selections: &[Part]) -> Part {
@@ -162,7 +176,7 @@ impl Builder {
             Test::Pattern(pattern) => match self.simple(field, pattern) {
                 Some((ask, access)) => (ask, access, 2),
                 None => {
-                    let compiled = regex::compile(&regex::of_pattern(pattern));
+                    let compiled = regex::compile_pattern(pattern);
                     let access = longest_piece(pattern).and_then(|text| access::one(Trigger::Literal { field, text, place: 0 }));
                     (Ask::Regex(Box::new(told(compiled, item, problems)?.regex)), access, 30)
                 }
@@ -176,6 +190,7 @@ impl Builder {
             }
             Test::Number(number) => (Ask::Number(*number), access::one(Trigger::Number { field, number: *number }), 1),
             Test::Compare(comparison, number) => (Ask::Compare(*comparison, *number), None, 1),
+            Test::Time { part, comparison, number } => (Ask::Time(*part, *comparison, *number), None, 4),
             Test::Cidr(network) => (Ask::Cidr(*network), None, 4),
             Test::Exists(true) => (Ask::Present, None, 1),
             Test::Exists(false) => (Ask::Absent, None, 1),
@@ -254,7 +269,7 @@ impl Builder {
         let mut first = 0;
         for (field, (literals, sights)) in self.literals.iter().zip(sights).enumerate() {
             if !sights.is_empty() {
-                set.eager.push(field);
+                set.eager.push((field, sights.rules().fold(0, |kinds, rule| kinds | set.kinds[rule as usize])));
             }
             let count = literals.texts.len();
             set.indexes.push(sights.index(field, first, literals, set, errors));
@@ -293,6 +308,12 @@ struct Sights {
 }
 
 impl Sights {
+    /// The rules that become candidates in this field.
+    fn rules(&self) -> impl Iterator<Item = u32> {
+        let listed = self.equals.values().chain(self.bytes.values()).flatten().copied();
+        listed.chain(self.literals.iter().map(|(_, rule, _)| *rule)).chain(self.numbers.iter().map(|(_, rule)| *rule))
+    }
+
     fn is_empty(&self) -> bool {
         self.literals.is_empty() && self.equals.is_empty() && self.numbers.is_empty() && self.bytes.is_empty()
     }

@@ -11,6 +11,8 @@ const SIZE: usize = 512 << 10;
 /// Memory for the states found while matching; beyond it matching goes on, slower but still linear.
 const CACHE: usize = 1 << 20;
 const NESTING: u32 = 100;
+/// Most bytes of an expression's text: reading and refusing a longer one would take time, and nobody can mean it.
+const TEXT: usize = 16 << 10;
 /// A literal shorter than this is in too many values to choose a candidate.
 const SHORTEST: usize = 3;
 /// More alternatives than this are not worth looking for.
@@ -28,9 +30,18 @@ pub(super) struct Compiled {
 /// # Errors
 /// What is wrong with the expression, and what to do about it.
 pub(super) fn compile(source: &RegexSource) -> Result<Compiled, (String, Option<String>)> {
+    if source.text.len() > TEXT {
+        let help = "write several expressions, or a list of values";
+        return Err((format!("the regular expression is longer than {TEXT} bytes"), Some(help.into())));
+    }
     // As bytes first: then `.` also takes bytes that are not UTF-8, of which attackers are fond. Expressions that name
     // Unicode classes need the other way.
     build(source, false).or_else(|_| build(source, true)).map_err(|error| explain(&error))
+}
+
+/// A pattern with wildcards. Its text may be longer than that of an expression, since every byte of it is written as four.
+pub(super) fn compile_pattern(pattern: &Pattern) -> Result<Compiled, (String, Option<String>)> {
+    build(&of_pattern(pattern), false).map_err(|error| explain(&error))
 }
 
 fn build(source: &RegexSource, unicode: bool) -> Result<Compiled, regex::Error> {
@@ -74,7 +85,7 @@ fn explain(error: &regex::Error) -> (String, Option<String>) {
 }
 
 /// A pattern with wildcards as a regular expression over the whole value.
-pub(super) fn of_pattern(pattern: &Pattern) -> RegexSource {
+fn of_pattern(pattern: &Pattern) -> RegexSource {
     use std::fmt::Write;
     let mut text = String::from(r"\A");
     for piece in pattern.pieces() {

@@ -1,5 +1,6 @@
 use crate::error::{Position, Problems, quoted};
 use crate::rule::{Alias, Comparison, Correlation, CorrelationKind, Reference};
+use crate::value::parse_number;
 use crate::yaml::{Entry, Node};
 
 use super::{map, text};
@@ -48,12 +49,13 @@ pub(super) fn read(node: &Node, problems: &mut Problems) -> Option<Correlation> 
 
 /// What the kind of correlation needs.
 fn complete(correlation: &Correlation, at: Position, problems: &mut Problems) {
-    let counts = matches!(correlation.kind, CorrelationKind::EventCount | CorrelationKind::ValueCount);
+    let counts = correlation.kind == CorrelationKind::EventCount || correlation.kind.is_of_values();
     if counts && correlation.conditions.is_empty() {
         problems.add_with(at, "the correlation has no condition", "add one such as 'condition: {gte: 10}'");
     }
-    if correlation.kind == CorrelationKind::ValueCount && correlation.value_field.is_none() {
-        problems.add_with(at, "value_count needs the field whose values it counts", "add 'field: NAME' to its condition");
+    if correlation.kind.is_of_values() && correlation.value_field.is_none() {
+        let message = format!("{} needs the field whose values it counts", correlation.kind.name());
+        problems.add_with(at, message, "add 'field: NAME' to its condition");
     }
 }
 
@@ -70,7 +72,7 @@ fn kind(entry: Option<&Entry>, at: Position, problems: &mut Problems) -> Option<
     found.map(|(_, kind)| *kind)
 }
 
-fn references(node: &Node, problems: &mut Problems) -> Vec<Reference> {
+pub(super) fn references(node: &Node, problems: &mut Problems) -> Vec<Reference> {
     let read = |node: &Node| text("name", node, problems).map(|name| Reference { name, position: node.position });
     node.many().iter().filter_map(read).collect()
 }
@@ -107,7 +109,7 @@ fn parse_timespan(span: &str) -> Option<i64> {
     (nanos > 0 && nanos < i64::MAX / 4).then_some(nanos)
 }
 
-type Conditions = (Vec<(Comparison, u64)>, Option<Reference>);
+type Conditions = (Vec<(Comparison, f64)>, Option<Reference>);
 
 fn condition(node: &Node, problems: &mut Problems) -> Conditions {
     let (mut conditions, mut field) = (Vec::new(), None);
@@ -118,9 +120,9 @@ fn condition(node: &Node, problems: &mut Problems) -> Conditions {
             field = Some(Reference { name: word, position: value.position });
             continue;
         }
-        match (Comparison::NAMES.iter().find(|(name, _)| name == key), word.parse()) {
-            (Some((_, comparison)), Ok(number)) => conditions.push((*comparison, number)),
-            (Some(_), Err(_)) => problems.add(value.position, format!("'{key}' expects a whole number, found {}", quoted(&word))),
+        match (Comparison::NAMES.iter().find(|(name, _)| name == key), parse_number(word.as_bytes())) {
+            (Some((_, comparison)), Some(number)) => conditions.push((*comparison, number)),
+            (Some(_), None) => problems.add(value.position, format!("'{key}' expects a number, found {}", quoted(&word))),
             (None, _) => {
                 let known = Comparison::NAMES.map(|(name, _)| name).into_iter().chain(["field"]);
                 problems.unknown(*position, "key of condition", key, known);
@@ -160,7 +162,7 @@ mod tests {
         assert_eq!(correlation.kind, CorrelationKind::ValueCount);
         assert_eq!(correlation.rules.iter().map(|rule| rule.name.as_str()).collect::<Vec<_>>(), ["a", "b"]);
         assert_eq!(correlation.timespan_nanos, 86_400_000_000_000);
-        assert_eq!(correlation.conditions, [(Comparison::GreaterOrEqual, 100), (Comparison::Less, 1000)]);
+        assert_eq!(correlation.conditions, [(Comparison::GreaterOrEqual, 100.0), (Comparison::Less, 1000.0)]);
         assert_eq!(correlation.aliases[0].fields[1], ("b".into(), "dst".into()));
         assert!(correlation.generate);
     }
@@ -199,7 +201,7 @@ mod tests {
             ),
             (
                 "  type: event_count\n  rules: a\n  timespan: 5m\n  condition: {gte: many}\n",
-                "x:6:20: 'gte' expects a whole number, found 'many'",
+                "x:6:20: 'gte' expects a number, found 'many'",
             ),
             ("  type: event_count\n  timespan: 5m\n  condition: {gte: 5}\n", "x:3:3: the correlation names no rules"),
         ] {

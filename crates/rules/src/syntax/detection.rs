@@ -7,15 +7,19 @@ use crate::yaml::{Entry, Kind, Node};
 
 use super::map;
 
-/// Reads the map under `detection`: selections by name, and the condition.
-pub(super) fn read(node: &Node, placeholders: &Placeholders, problems: &mut Problems) -> Option<Detection> {
-    let entries = map("detection", node, problems)?;
+/// The key of a filter under which the rules stand that it is about.
+pub(super) const RULES: &str = "rules";
+
+/// Reads the map under `detection` or `filter`: selections by name, and the condition.
+pub(super) fn read(what: &str, node: &Node, placeholders: &Placeholders, problems: &mut Problems) -> Option<Detection> {
+    let entries = map(what, node, problems)?;
     let before = problems.len();
     let mut condition = None;
     let mut selections = Vec::new();
     for Entry { key, position, value } in entries {
         match key.as_str() {
             "condition" => condition = Some(value),
+            RULES if what == "filter" => {}
             "timeframe" => {
                 problems.add_with(
                     *position,

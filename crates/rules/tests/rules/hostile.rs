@@ -70,6 +70,66 @@ fn values_of_any_shape_end_soon() {
     }
 }
 
+/// CPU time of this thread: others may be busy on the machine.
+fn cpu() -> Duration {
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
+    Duration::from_nanos(text.split(' ').next().and_then(|nanos| nanos.parse().ok()).unwrap_or_default())
+}
+
+#[test]
+fn no_value_costs_a_rule_more_than_50_ms() {
+    let values = [
+        "(".repeat(1 << 20),
+        "a".repeat(1_000_000),
+        "x".repeat(1 << 20),
+        "%25".repeat(300_000),
+        "é".repeat(500_000),
+        "ab!".repeat(300_000),
+    ];
+    let items = [
+        "{f|re: '(a|a)*b'}",
+        "{f|re: '(x+x+)+y'}",
+        "{f|re: '^(([a-z])+.)+[A-Z]([a-z])+$'}",
+        "{f|re: '(?i)[a-z]{1,60}[a-z]{1,60}#'}",
+        "{f|re: '(.*)(.*)(.*)(.*)(.*)[^a]{20}z'}",
+        "{f|contains: [aaaaaaaaaaaaaaaab, aaaaaaaaaaaaaaaac]}",
+        "{f: 'a*a*a*a*a*a*a*a*b'}",
+        "{f: '?*?*?*?*?*?*b'}",
+        "{f|contains: '('}",
+        "['(((((((((((']",
+        "{f|fieldref|contains: g}",
+    ];
+    for item in items {
+        let set = compiled(&rule(item));
+        for text in &values {
+            let event = Event::default().with("f", text).with("", text).with("g", "a".repeat(2000) + "b");
+            let (mut scratch, mut found) = (Scratch::new(), Vec::new());
+            set.matches(&mut scratch, &Seen(&event, &set), &mut found);
+            let start = cpu();
+            set.matches(&mut scratch, &Seen(&event, &set), &mut found);
+            let took = cpu() - start;
+            assert!(took < Duration::from_millis(50), "{item} on {} took {took:?}", text.chars().take(3).collect::<String>());
+        }
+    }
+}
+
+#[test]
+fn a_hostile_expression_is_refused_or_read_within_50_ms() {
+    for text in [
+        "(".repeat(1 << 20),
+        "a".repeat(1_000_000),
+        "[a-z]".repeat(200_000),
+        "(a{1000}){1000}".into(),
+        "(?:a?){5000}a{5000}".into(),
+    ] {
+        let yaml = rule(&format!("{{f|re: '{text}'}}"));
+        let start = cpu();
+        let _ = errors(&yaml);
+        let took = cpu() - start;
+        assert!(took < Duration::from_millis(50), "{} took {took:?}", &text[..text.len().min(16)]);
+    }
+}
+
 #[test]
 fn a_scratch_goes_from_one_rule_set_to_another() {
     let few = compiled(&rule("{f|contains: abc}"));

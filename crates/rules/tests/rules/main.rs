@@ -2,8 +2,10 @@
 
 mod correlation;
 mod differential;
+mod filters;
 mod hostile;
 mod plain;
+mod routing;
 mod semantics;
 
 use lapwing_rules::{Fields, RuleSet, Scratch, Value, parse};

@@ -1,0 +1,356 @@
+//! Which events Sigma's log sources stand for, and where the fields stand that Sigma's rules name.
+//!
+//! An event is of one kind or a few; a log source stands for a set of kinds. A rule whose log source stands for none (Windows
+//! process creation, say) is loaded and listed, but never asked.
+
+use lapwing_model::{Detail, Event, Field, Log, Value, Web};
+use lapwing_rules::{Body, Criteria, Fields, Item, KEYWORDS, LogSource, Pattern, Piece, Rule, RuleError, RuleSet, Test};
+
+/// Kinds of event, one bit each.
+type Kinds = u64;
+const WEB: Kinds = 1;
+const PROXY: Kinds = 1 << 1;
+/// A log line of which nothing tells what program wrote it.
+const TEXT: Kinds = 1 << 2;
+const SYSLOG: Kinds = 1 << 3;
+const AUTH: Kinds = 1 << 4;
+const SSHD: Kinds = 1 << 5;
+const SUDO: Kinds = 1 << 6;
+const CRON: Kinds = 1 << 7;
+const FTP: Kinds = 1 << 8;
+const CLAMAV: Kinds = 1 << 9;
+const GUACAMOLE: Kinds = 1 << 10;
+const AUDITD: Kinds = 1 << 11;
+const DNS: Kinds = 1 << 12;
+const FIREWALL: Kinds = 1 << 13;
+const ZEEK: Kinds = 1 << 14;
+const KUBERNETES: Kinds = 1 << 15;
+const CLOUDTRAIL: Kinds = 1 << 16;
+const SERVER: Kinds = 1 << 17;
+
+const ALL: Kinds = u64::MAX;
+/// What the programs of a Linux machine write.
+const LINUX: Kinds = TEXT | SYSLOG | AUTH | SSHD | SUDO | CRON | FTP | CLAMAV | GUACAMOLE | AUDITD;
+const LOGINS: Kinds = TEXT | AUTH | SSHD | SUDO | FTP;
+/// Everything that is not a request: an application may write in any of these ways.
+const LOGS: Kinds = ALL & !(WEB | PROXY | ZEEK | KUBERNETES | CLOUDTRAIL);
+
+/// The kinds of event that a log source stands for.
+#[must_use]
+pub fn kinds_of(source: &LogSource) -> u64 {
+    let lower = |part: &Option<String>| part.as_deref().map(str::to_ascii_lowercase);
+    let category = lower(&source.category).map_or(ALL, |category| of_category(&category));
+    let product = lower(&source.product).map_or(ALL, |product| of_product(&product));
+    let service = lower(&source.service).map_or(ALL, |service| of_service(&service));
+    category & product & service
+}
+
+fn of_category(category: &str) -> Kinds {
+    match category {
+        "webserver" | "web" => WEB,
+        "proxy" => PROXY,
+        "application" => LOGS | KUBERNETES,
+        "authentication" => LOGINS,
+        "firewall" => FIREWALL,
+        "dns" => DNS,
+        "database" => TEXT | SYSLOG,
+        "antivirus" => CLAMAV,
+        "network" => ZEEK | DNS | FIREWALL,
+        _ => 0,
+    }
+}
+
+fn of_product(product: &str) -> Kinds {
+    match product {
+        "linux" | "unix" | "bsd" => LINUX | FIREWALL | SERVER,
+        "apache" | "nginx" | "iis" | "tomcat" | "caddy" | "haproxy" | "traefik" => WEB | SERVER,
+        "modsecurity" => SERVER | TEXT,
+        "squid" => PROXY,
+        "zeek" | "bro" => ZEEK,
+        "dns" | "bind" => DNS,
+        "kubernetes" => KUBERNETES,
+        "aws" => CLOUDTRAIL,
+        "django" | "python" | "spring" | "jvm" | "java" | "ruby_on_rails" | "nodejs" | "php" | "sql" | "velocity" => LOGS,
+        _ => 0,
+    }
+}
+
+fn of_service(service: &str) -> Kinds {
+    match service {
+        "sshd" | "ssh" => SSHD | TEXT,
+        "auth" | "pam" | "secure" => LOGINS,
+        "sudo" => SUDO | TEXT,
+        "cron" => CRON | TEXT,
+        "vsftpd" | "ftp" => FTP | TEXT,
+        "clamav" => CLAMAV | TEXT,
+        "guacamole" => GUACAMOLE | TEXT,
+        "syslog" => LINUX & !AUDITD | FIREWALL | SERVER,
+        "auditd" => AUDITD,
+        "apache" | "nginx" => WEB | SERVER | TEXT,
+        "cloudtrail" => CLOUDTRAIL,
+        "audit" => KUBERNETES,
+        "dns" => DNS | ZEEK,
+        "http" | "conn" | "connection" | "ssl" | "x509" | "kerberos" | "rdp" | "smb_files" | "dce_rpc" | "ftp_zeek" | "smtp"
+        | "files" | "notice" => ZEEK,
+        _ => 0,
+    }
+}
+
+/// Compiles rules with routing, their fields put where ours are.
+#[must_use]
+pub fn compile(mut rules: Vec<Rule>) -> (RuleSet, Vec<RuleError>) {
+    rules.iter_mut().for_each(fit);
+    RuleSet::compile_for(rules, kinds_of)
+}
+
+/// Rewrites what Sigma's rules for web logs ask for and no log has by that name.
+fn fit(rule: &mut Rule) {
+    let web = kinds_of(&rule.logsource) & (WEB | PROXY) != 0 && !rule.logsource.is_empty();
+    match &mut rule.body {
+        Body::Detection(detection) if web => detection.selections.iter_mut().for_each(|own| fit_criteria(&mut own.criteria)),
+        Body::Filter(filter) if web => filter.detection.selections.iter_mut().for_each(|own| fit_criteria(&mut own.criteria)),
+        _ => {}
+    }
+}
+
+fn fit_criteria(criteria: &mut Criteria) {
+    match criteria {
+        Criteria::All(parts) | Criteria::Any(parts) => parts.iter_mut().for_each(fit_criteria),
+        Criteria::Item(item) => fit_item(item),
+    }
+}
+
+fn fit_item(item: &mut Item) {
+    match item.field.as_str() {
+        // Many rules of the field look here for paths as well: they mean what was asked for as a whole.
+        "cs-uri-query" | "c-uri-query" if !item.tests.iter().all(begins_as_query) => item.field = Field::Url.name().to_owned(),
+        "c-uri-extension" | "cs-uri-extension" => {
+            let literal = |test: &Test| match test {
+                Test::Pattern(pattern) => pattern.as_literal().map(<[u8]>::to_vec),
+                _ => None,
+            };
+            if let Some(endings) = item.tests.iter().map(literal).collect::<Option<Vec<_>>>() {
+                let ending = |ending: Vec<u8>| Test::Pattern(Pattern::literal(&[b".", &*ending].concat()).after_anything());
+                item.tests = endings.into_iter().map(ending).collect();
+                item.field = Field::Path.name().to_owned();
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Whether what a value must begin with is no path.
+fn begins_as_query(test: &Test) -> bool {
+    match test {
+        Test::Pattern(pattern) => matches!(pattern.pieces().first(), Some(Piece::Literal(text)) if !text.starts_with(b"/")),
+        Test::Number(_) | Test::Exists(_) | Test::Compare(..) => true,
+        _ => false,
+    }
+}
+
+/// A field that rules ask for: under its name, else under the other names by which logs know the same.
+#[derive(Debug, Clone)]
+pub struct Asked {
+    first: Field,
+    others: Vec<Field>,
+    /// The event's own time stands in where no field does.
+    time: bool,
+}
+
+/// Sigma's names and those of the logs themselves.
+const ALSO: &[(&str, &[&str])] = &[
+    ("query", &["dns.question.name", "QueryName", "qname", "rrname"]),
+    ("record_type", &["qtype_name", "dns.question.type", "qtype", "rrtype"]),
+    ("answer", &["answers", "dns.answers.data", "rdata"]),
+    ("src_ip", &["id.orig_h", "SRC", "sourceIPAddress"]),
+    ("dst_ip", &["destination.ip", "destination.address", "id.resp_h", "DST", "dest_ip"]),
+    ("src_port", &["source.port", "id.orig_p", "SPT"]),
+    ("dst_port", &["destination.port", "id.resp_p", "DPT", "dest_port"]),
+    ("username", &["user.name"]),
+    ("User", &["user.name"]),
+    ("c-uri-stem", &["url.path"]),
+    ("cs-uri-path", &["url.path"]),
+    ("cs-referrer", &["http.request.header.referer"]),
+    ("cs(Referer)", &["http.request.header.referer"]),
+    ("cs(User-Agent)", &["user_agent.original"]),
+    ("useragent", &["user_agent.original"]),
+    ("userAgent", &["user_agent.original"]),
+    ("r-dns", &["server.address"]),
+    ("cs-cookie", &["http.request.header.cookie", "cookie"]),
+    ("s-computername", &["host.name"]),
+    ("action", &["event.action"]),
+];
+
+/// The names of fields that are known by Sigma's name for them, for suggestions.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    ALSO.iter()
+        .flat_map(|(name, others)| std::iter::once(*name).chain(others.iter().copied()))
+        .filter(|name| name.contains(['.', '-', '_']))
+}
+
+const TIMES: [&str; 7] = ["@timestamp", "timestamp", "time", "date", "datetime", "event.created", "EventTime"];
+
+impl Asked {
+    #[must_use]
+    pub fn named(name: &str) -> Asked {
+        let first = if name == KEYWORDS { Field::Raw } else { Field::named(name) };
+        let others = ALSO.iter().find(|(known, _)| *known == name).map_or(&[][..], |(_, others)| others);
+        Asked { first, others: others.iter().map(|name| Field::named(name)).collect(), time: TIMES.contains(&name) }
+    }
+
+    #[must_use]
+    pub fn of<'a>(&self, event: &'a Event) -> lapwing_rules::Value<'a> {
+        let mut value = event.get(&self.first);
+        for other in &self.others {
+            if value != Value::Absent {
+                break;
+            }
+            value = event.get(other);
+            if value == Value::Absent {
+                value = pair(event, other.name()).map_or(Value::Absent, Value::Text);
+            }
+        }
+        match value {
+            Value::Absent if self.time => lapwing_rules::Value::Number(event.at.nanos() as f64),
+            Value::Absent => lapwing_rules::Value::Absent,
+            Value::Text(text) => lapwing_rules::Value::Text(text),
+            Value::Number(number) => lapwing_rules::Value::Number(number),
+            Value::Address(address) => lapwing_rules::Value::Address(address),
+        }
+    }
+}
+
+/// `SRC=192.0.2.1` in the message of a packet filter.
+fn pair<'a>(event: &'a Event, name: &str) -> Option<&'a [u8]> {
+    let Detail::Log(log) = &event.detail else { return None };
+    if event.text(log.logger) != b"kernel" || name.len() != 3 {
+        return None;
+    }
+    let mut words = event.text(log.message).split(|byte| *byte == b' ');
+    words.find_map(|word| word.strip_prefix(name.as_bytes())?.strip_prefix(b"="))
+}
+
+/// Says of which kinds events are.
+#[derive(Debug)]
+pub struct Router {
+    zeek: Field,
+    cloudtrail: Field,
+    kubernetes: Field,
+    dns: [Field; 3],
+    audit: Field,
+    identifier: Field,
+}
+
+impl Default for Router {
+    fn default() -> Self {
+        let other = |name: &str| Field::Other(name.into());
+        Router {
+            zeek: other("id.orig_h"),
+            cloudtrail: other("eventSource"),
+            kubernetes: other("auditID"),
+            dns: [other("record_type"), other("qtype_name"), other("dns.question.name")],
+            audit: other("type"),
+            identifier: other("SYSLOG_IDENTIFIER"),
+        }
+    }
+}
+
+impl Router {
+    #[must_use]
+    pub fn kinds(&self, event: &Event) -> u64 {
+        let own = if event.others.is_empty() { 0 } else { self.structured(event) };
+        match &event.detail {
+            Detail::Web(web) => own | web_kinds(event, web),
+            Detail::Log(_) if own != 0 => own,
+            Detail::Log(log) => self.log_kinds(event, log),
+        }
+    }
+
+    fn structured(&self, event: &Event) -> Kinds {
+        let has = |field: &Field| event.get(field) != Value::Absent;
+        let known = [(&self.zeek, ZEEK), (&self.cloudtrail, CLOUDTRAIL), (&self.kubernetes, KUBERNETES)];
+        let mut kinds = known.iter().filter(|(field, _)| has(field)).fold(0, |kinds, (_, kind)| kinds | kind);
+        if self.dns.iter().any(has) {
+            kinds |= DNS;
+        }
+        if let Detail::Log(log) = &event.detail
+            && event.text(log.message).starts_with(b"audit(")
+            && has(&self.audit)
+        {
+            kinds |= AUDITD;
+        }
+        kinds
+    }
+
+    fn log_kinds(&self, event: &Event, log: &Log) -> Kinds {
+        let program = match event.get(&self.identifier) {
+            Value::Text(program) => program,
+            _ => event.text(log.logger),
+        };
+        let program = &program[program.iter().rposition(|&byte| byte == b'/').map_or(0, |at| at + 1)..];
+        let program = &program[..program.iter().position(|byte| b"([-".contains(byte)).unwrap_or(program.len())];
+        match program {
+            b"" => match event.text(event.service) {
+                b"" => TEXT,
+                service => of_program(service).unwrap_or(TEXT),
+            },
+            b"kernel" if log_says(event, log, b"SRC=") => FIREWALL,
+            b"kernel" | b"audit" if event.text(log.message).starts_with(b"audit") => AUDITD,
+            program => of_program(program).unwrap_or(if event.text(event.host).is_empty() { TEXT } else { SYSLOG }),
+        }
+    }
+}
+
+fn log_says(event: &Event, log: &Log, word: &[u8]) -> bool {
+    event.text(log.message).windows(word.len()).any(|window| window == word)
+}
+
+fn of_program(program: &[u8]) -> Option<Kinds> {
+    Some(match program {
+        b"sshd" | b"dropbear" => SSHD,
+        b"sudo" | b"doas" => SUDO,
+        b"su" | b"login" | b"systemd" | b"gdm" | b"polkitd" | b"pkexec" | b"useradd" | b"usermod" | b"groupadd" | b"passwd" => {
+            AUTH
+        }
+        b"cron" | b"CRON" | b"crond" | b"crontab" | b"anacron" => CRON,
+        b"vsftpd" | b"proftpd" | b"ftpd" | b"pure" => FTP,
+        b"clamd" | b"clamav" | b"freshclam" | b"clamscan" => CLAMAV,
+        b"guacd" | b"guacamole" => GUACAMOLE,
+        b"auditd" | b"audispd" => AUDITD,
+        b"named" | b"dnsmasq" | b"unbound" | b"coredns" | b"pdns_recursor" => DNS,
+        b"apache2" | b"httpd" | b"nginx" => SERVER,
+        _ => return None,
+    })
+}
+
+/// A request to somewhere else passed a proxy: it names the whole URL, or asks for a tunnel; or the log itself is a proxy's.
+fn web_kinds(event: &Event, web: &Web) -> Kinds {
+    let target = event.text(web.target);
+    let elsewhere = target.starts_with(b"http://") || target.starts_with(b"https://") || event.text(web.method) == b"CONNECT";
+    let named = |name: &[u8]| name.windows(5).any(|part| part == b"proxy" || part == b"squid");
+    if elsewhere || named(event.text(event.service)) || named(event.origin.name.as_bytes()) { WEB | PROXY } else { WEB }
+}
+
+/// An event as the rules see it.
+#[derive(Debug)]
+pub struct Seen<'a> {
+    pub event: &'a Event,
+    pub fields: &'a [Asked],
+    pub kinds: u64,
+}
+
+impl Fields for Seen<'_> {
+    fn get(&self, field: usize) -> lapwing_rules::Value<'_> {
+        self.fields[field].of(self.event)
+    }
+
+    fn kinds(&self) -> u64 {
+        self.kinds
+    }
+}
+
+/// The fields that a rule set asks for, looked up once.
+#[must_use]
+pub fn fields(set: &RuleSet) -> Vec<Asked> {
+    set.fields().iter().map(|name| Asked::named(name)).collect()
+}
