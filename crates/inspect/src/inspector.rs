@@ -15,6 +15,8 @@ use crate::views::View;
 const BUDGET: usize = 128 << 10;
 /// Bytes of a value and of a match that a hit keeps.
 const KEPT: usize = 200;
+/// A plain word up to this length may still be a command or the name of an event handler.
+const SHORT: usize = 22;
 
 /// A rule that a value of the request matched. Each rule is told once per request.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -86,7 +88,8 @@ impl Inspector {
     /// Looks at one value as it came over the wire.
     pub fn value(&mut self, place: Place, name: &[u8], value: &[u8]) {
         let seen = marks(value);
-        if seen & !marks::PLAIN == 0 && !matches!(place, Place::Path | Place::Agent | Place::Line) || self.budget == 0 {
+        let plain = seen & !marks::PLAIN == 0 && value.len() > SHORT && !matches!(place, Place::Path | Place::Agent | Place::Line);
+        if plain || value.is_empty() || self.budget == 0 {
             return;
         }
         self.budget = self.budget.saturating_sub(value.len());
@@ -122,7 +125,11 @@ impl Inspector {
             while bits != 0 {
                 let number = word * 64 + bits.trailing_zeros() as usize;
                 bits &= bits - 1;
-                if let Some(matched) = self.confirm(&rules.rules[number], text, scratch) {
+                let rule = &rules.rules[number];
+                if !rule.names.is_empty() && !rule.names.iter().any(|name| name.as_bytes().eq_ignore_ascii_case(at.name)) {
+                    continue;
+                }
+                if let Some(matched) = self.confirm(rule, text, scratch) {
                     self.fired[word] |= 1 << (number % 64);
                     self.hits.push(at.hit(number, view, text, matched));
                 }
@@ -138,7 +145,8 @@ impl Inspector {
                 let host = found.get(1)?;
                 (!own(&self.host, host.as_bytes())).then(|| found.get(0).map(|all| all.range())).flatten()
             }
-            Check::Text(regex) => Some(regex.get()?.find(text)?.range()),
+            // Whether it matches costs half of where.
+            Check::Text(regex) => regex.get().filter(|regex| regex.is_match(text))?.find(text).map(|found| found.range()),
             Check::Sql(regex) => {
                 if scratch.tokens.is_empty() {
                     readings(text, &mut scratch.tokens, &mut scratch.line);

@@ -3,7 +3,7 @@
 use regex_syntax::hir::{Hir, HirKind};
 
 /// More alternatives than this are no help.
-const MOST: usize = 96;
+const MOST: usize = 250;
 
 /// Literals without one of which the regex cannot match; none where there is no such list.
 #[must_use]

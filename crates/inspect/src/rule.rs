@@ -39,6 +39,9 @@ struct Written {
     /// The value names another host than the site's own.
     #[serde(default)]
     foreign: bool,
+    /// Only in parameters (or fields) of these names, in lower case.
+    #[serde(default)]
+    names: Vec<String>,
     #[serde(rename = "match", default)]
     matching: Vec<String>,
     #[serde(rename = "no_match", default)]
@@ -67,6 +70,7 @@ pub struct Rule {
     pub(crate) views: u8,
     pub(crate) check: Check,
     pub(crate) foreign: bool,
+    pub(crate) names: Vec<String>,
     pub(crate) literals: Vec<Vec<u8>>,
     /// Values that it must match, and must not.
     pub matching: Vec<String>,
@@ -97,9 +101,12 @@ impl Lazy {
 
     /// None where it is too large to compile, which the loading of its rule rules out for any but absurd ones.
     pub(crate) fn get(&self) -> Option<&Regex> {
-        let mut builder = RegexBuilder::new(&self.source);
-        builder.unicode(false).dot_matches_new_line(true).multi_line(self.lines).size_limit(4 << 20);
-        self.regex.get_or_init(|| builder.build().ok()).as_ref()
+        let compile = || {
+            let mut builder = RegexBuilder::new(&self.source);
+            builder.unicode(false).dot_matches_new_line(true).multi_line(self.lines).size_limit(4 << 20);
+            builder.build().ok()
+        };
+        self.regex.get_or_init(compile).as_ref()
     }
 }
 
@@ -154,6 +161,7 @@ impl Written {
             views: views.iter().fold(View::Text.bit(), |views, reading| views | View::from(*reading).bit()),
             check,
             foreign: self.foreign,
+            names: self.names,
             literals,
             matching: self.matching,
             not_matching: self.not_matching,

@@ -14,6 +14,11 @@ pub(super) fn decode(text: &mut Vec<u8>, plus: bool) -> bool {
                 (read, write, changed) = (read + 3, write + 1, true);
                 continue;
             }
+            if let Some(value) = torn(text, read) {
+                text[write] = value;
+                (read, write, changed) = (read + 4, write + 1, true);
+                continue;
+            }
             if matches!(text.get(read + 1), Some(b'u' | b'U'))
                 && let Some(character) = character_at(text, read + 2)
             {
@@ -28,6 +33,13 @@ pub(super) fn decode(text: &mut Vec<u8>, plus: bool) -> bool {
     }
     text.truncate(write);
     changed
+}
+
+/// The value of `%2%f`: what is left of `%%32%%66`, where one layer was taken off.
+fn torn(text: &[u8], at: usize) -> Option<u8> {
+    let (high, low) = (digit(*text.get(at + 1)?)?, digit(*text.get(at + 3)?)?);
+    let whole = text.get(at + 4).is_some_and(|&byte| digit(byte).is_some());
+    (text[at + 2] == b'%' && !whole).then_some(high << 4 | low)
 }
 
 /// The value of two hexadecimal digits.

@@ -29,7 +29,7 @@ fn sequence(text: &[u8]) -> Option<(Option<u8>, usize)> {
     let lead = text[0];
     let (length, bits) = match lead {
         // Never valid in UTF-8. Sloppy decoders take six bits of whatever follows.
-        0xc0 | 0xc1 => return overlong_pair(lead, *text.get(1)?),
+        0xc0 | 0xc1 => return overlong_pair(lead, *text.get(1)?, text),
         0xc2..=0xdf => (2, lead & 0x1f),
         0xe0..=0xef => (3, lead & 0x0f),
         0xf0..=0xf7 => (4, lead & 0x07),
@@ -51,7 +51,14 @@ fn sequence(text: &[u8]) -> Option<(Option<u8>, usize)> {
     stand_in(value).map(|folded| (folded, length))
 }
 
-fn overlong_pair(lead: u8, next: u8) -> Option<(Option<u8>, usize)> {
+fn overlong_pair(lead: u8, next: u8, text: &[u8]) -> Option<(Option<u8>, usize)> {
+    match (lead, next) {
+        // IIS took `%c0%9v` and `%c1%pc` for slashes.
+        (_, b'%') if text.len() >= 4 && text[2..4].iter().all(u8::is_ascii_alphanumeric) => return Some((Some(b'/'), 4)),
+        (_, b'.' | b'/' | b'\\') => return Some((Some(next), 2)),
+        (0xc1, 0xaf) => return Some((Some(b'/'), 2)),
+        _ => {}
+    }
     let value = (lead & 1) << 6 | next & 0x3f;
     let meant = next & 0xc0 == 0x80 || matches!(value, b'.' | b'/' | b'\\') && !next.is_ascii_digit();
     meant.then_some((Some(value), 2))
