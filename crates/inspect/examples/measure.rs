@@ -1,0 +1,129 @@
+//! Recall and false alarms per set and label, and speed: `measure FOLDER [SET/LABEL]`; with a label, prints what is missed (or,
+//! for `norm`, raised).
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+
+use flate2::read::GzDecoder;
+use lapwing_inspect::{BUILTIN, Inspector, Rules, conclude};
+
+struct Request {
+    label: String,
+    uri: String,
+    agent: String,
+    referrer: String,
+    body: String,
+}
+
+fn read(path: &Path) -> Vec<Request> {
+    let file = std::fs::File::open(path).unwrap_or_else(|error| panic!("cannot read {}: {error}", path.display()));
+    BufReader::new(GzDecoder::new(file))
+        .lines()
+        .map(|line| {
+            let row: serde_json::Value = serde_json::from_str(&line.expect("a line")).expect("JSON");
+            let text = |name: &str| row[name].as_str().unwrap_or_default().to_owned();
+            Request { label: text("label"), uri: text("uri"), agent: text("ua"), referrer: text("ref"), body: text("body") }
+        })
+        .collect()
+}
+
+fn access(path: &Path) -> Vec<Request> {
+    let text = std::fs::read(path).unwrap_or_else(|error| panic!("cannot read {}: {error}", path.display()));
+    let text = String::from_utf8_lossy(&text);
+    let request = |line: &str| {
+        let quoted: Vec<&str> = line.split('"').collect();
+        let uri = quoted.get(1)?.split(' ').nth(1)?.to_owned();
+        Some(Request {
+            label: "norm".to_owned(),
+            uri,
+            agent: (*quoted.get(5)?).to_owned(),
+            referrer: (*quoted.get(3)?).to_owned(),
+            body: String::new(),
+        })
+    };
+    text.lines().filter_map(request).collect()
+}
+
+fn inspect(inspector: &mut Inspector, request: &Request) {
+    inspector.begin(b"");
+    inspector.target(request.uri.as_bytes());
+    inspector.agent(request.agent.as_bytes());
+    inspector.referrer(request.referrer.as_bytes());
+    inspector.body(request.body.as_bytes());
+}
+
+fn main() {
+    let mut arguments = std::env::args().skip(1);
+    let folder = arguments.next().expect("usage: measure FOLDER [SET/LABEL]");
+    let shown = arguments.next().unwrap_or_default();
+    let start = Instant::now();
+    let (rules, errors) = Rules::compile(BUILTIN);
+    println!("{} rules compiled in {:.1?}", rules.rules().len(), start.elapsed());
+    errors.iter().for_each(|error| println!("error: {error}"));
+    let rules = Arc::new(rules);
+    let mut inspector = Inspector::new(rules.clone());
+    let folder = Path::new(&folder);
+    let mut sets: Vec<(&str, Vec<Request>)> = ["httpparams", "libinj", "patt", "gotestwaf", "csic", "crs-regression"]
+        .into_iter()
+        .map(|name| (name, read(&folder.join(format!("requests/{name}.jsonl.gz")))))
+        .collect();
+    sets.push(("apache-10k", access(&folder.join("access-logs/apache-10k.log"))));
+    let mut fired: BTreeMap<(String, String), u32> = BTreeMap::new();
+    for (set, requests) in &sets {
+        // Even and odd rows apart: tuned on one half, looked at on the other.
+        let mut labels: BTreeMap<&str, [[u32; 2]; 2]> = BTreeMap::new();
+        for (number, request) in requests.iter().enumerate() {
+            inspect(&mut inspector, request);
+            let found = conclude(&rules, inspector.hits());
+            let row = &mut labels.entry(&request.label).or_default()[number % 2];
+            row[0] += u32::from(!found.is_empty());
+            row[1] += 1;
+            let normal = request.label.starts_with("n");
+            if normal && !found.is_empty() {
+                for hit in inspector.hits() {
+                    *fired.entry(((*set).to_owned(), rules.rules()[hit.rule].id.clone())).or_default() += 1;
+                }
+            }
+            if shown == format!("{set}/{}", request.label) && found.is_empty() != normal {
+                let ids: Vec<_> = inspector.hits().iter().map(|hit| rules.rules()[hit.rule].id.as_str()).collect();
+                println!("{} | {} | {} | {}", request.uri, request.body, if request.agent.contains("Chrome/120") { "" } else { &request.agent }, ids.join(" "));
+            }
+        }
+        for (label, halves) in labels {
+            let [even, odd] = halves.map(|[found, all]| 100.0 * f64::from(found) / f64::from(all.max(1)));
+            let (found, all) = (halves[0][0] + halves[1][0], halves[0][1] + halves[1][1]);
+            let percent = 100.0 * f64::from(found) / f64::from(all);
+            println!("{set:15} {label:25} {found:6}/{all:<6} {percent:7.3} %   halves {even:7.3} {odd:7.3}");
+        }
+    }
+    println!("raised on normals: {fired:?}");
+    for (set, requests) in &sets {
+        let start = Instant::now();
+        let rounds = 200_000 / requests.len() + 1;
+        for _ in 0..rounds {
+            requests.iter().for_each(|request| inspect(&mut inspector, request));
+        }
+        let rate = (rounds * requests.len()) as f64 / start.elapsed().as_secs_f64();
+        println!("{set:15} {rate:10.0} requests/s");
+    }
+    let long = 1 << 20;
+    for (what, value) in [
+        ("parentheses", "(".repeat(long)),
+        ("nested percent", format!("%{}41", "25".repeat(long / 2))),
+        ("a", "a".repeat(long)),
+        ("a=1&", "a=1'&".repeat(long / 5)),
+        ("comments", "/*".repeat(long / 2)),
+        ("quotes", "'\"".repeat(long / 2)),
+        ("tags", "<a on".repeat(long / 5)),
+        ("dots", "../".repeat(long / 3)),
+        ("select", "select ".repeat(long / 7)),
+    ] {
+        let start = Instant::now();
+        inspector.begin(b"");
+        inspector.target(format!("/search?q={value}").as_bytes());
+        println!("{what:15} {:.1?}", start.elapsed());
+    }
+}

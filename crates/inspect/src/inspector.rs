@@ -1,0 +1,243 @@
+//! Looks at the values of one request after another.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use crate::decode::decode;
+use crate::marks::{self, marks};
+use crate::place::Place;
+use crate::rule::{Check, Rule};
+use crate::rules::Rules;
+use crate::tokens;
+use crate::views::View;
+
+/// Bytes of values that are looked at per request; what comes after is left out.
+const BUDGET: usize = 128 << 10;
+/// Bytes of a value and of a match that a hit keeps.
+const KEPT: usize = 200;
+/// A plain word up to this length may still be a command or the name of an event handler.
+const SHORT: usize = 22;
+
+/// A rule that a value of the request matched. Each rule is told once per request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hit {
+    /// Position in [`Rules::rules`].
+    pub rule: usize,
+    pub place: Place,
+    /// The parameter or field; empty where the place has no name.
+    pub name: Vec<u8>,
+    /// The decoded value around the match.
+    pub value: Vec<u8>,
+    /// What the rule matched, as its reader sees it.
+    pub matched: Vec<u8>,
+}
+
+/// Inspects requests. Owned by one thread; remembers nothing from one request to the next.
+#[derive(Debug)]
+pub struct Inspector {
+    rules: Arc<Rules>,
+    host: Vec<u8>,
+    hits: Vec<Hit>,
+    /// Rules that this request matched already.
+    fired: Vec<u64>,
+    budget: usize,
+    scratch: Scratch,
+}
+
+/// Buffers, kept from value to value.
+#[derive(Debug, Default)]
+struct Scratch {
+    text: Vec<u8>,
+    view: Vec<u8>,
+    tokens: Vec<u8>,
+    line: Vec<u8>,
+    candidates: Vec<u64>,
+    seen: Vec<u64>,
+}
+
+impl Inspector {
+    #[must_use]
+    pub fn new(rules: Arc<Rules>) -> Inspector {
+        let words = rules.rules.len().div_ceil(64);
+        let scratch = Scratch { candidates: vec![0; words], seen: vec![0; rules.called.len().div_ceil(64)], ..Scratch::default() };
+        Inspector { rules, host: Vec::new(), hits: Vec::new(), fired: vec![0; words], budget: BUDGET, scratch }
+    }
+
+    /// Begins with another request, of the site's own `host` (empty where that is not known).
+    pub fn begin(&mut self, host: &[u8]) {
+        self.budget = BUDGET;
+        self.host.clear();
+        self.host.extend(host.iter().take(255).map(u8::to_ascii_lowercase));
+        if !self.hits.is_empty() {
+            self.hits.clear();
+            self.fired.fill(0);
+        }
+    }
+
+    /// What was found in the request so far.
+    #[must_use]
+    pub fn hits(&self) -> &[Hit] {
+        &self.hits
+    }
+
+    #[must_use]
+    pub fn rules(&self) -> &Arc<Rules> {
+        &self.rules
+    }
+
+    /// Looks at one value as it came over the wire.
+    pub fn value(&mut self, place: Place, name: &[u8], value: &[u8]) {
+        let seen = marks(value);
+        let plain = seen & !marks::PLAIN == 0 && value.len() > SHORT && !matches!(place, Place::Path | Place::Agent | Place::Line);
+        if plain || value.is_empty() || self.budget == 0 {
+            return;
+        }
+        self.budget = self.budget.saturating_sub(value.len());
+        let mut scratch = std::mem::take(&mut self.scratch);
+        let plus = matches!(place, Place::Name | Place::Value | Place::Referrer | Place::Field);
+        decode(value, plus, &mut scratch.text);
+        if seen & marks::UPPER != 0 || seen & !marks::PLAIN != 0 {
+            scratch.text.make_ascii_lowercase();
+        }
+        let text = std::mem::take(&mut scratch.text);
+        let seen = marks(&text);
+        let at = Spot { place, name, value, plus };
+        self.view(View::Text, &text, &mut scratch, &at);
+        let mut view = std::mem::take(&mut scratch.view);
+        for reading in View::ALL {
+            if reading.read(&text, seen, &mut view) {
+                self.view(reading, &view, &mut scratch, &at);
+            }
+        }
+        (scratch.text, scratch.view) = (text, view);
+        self.scratch = scratch;
+    }
+
+    /// Looks at one reading of a value.
+    fn view(&mut self, view: View, text: &[u8], scratch: &mut Scratch, at: &Spot<'_>) {
+        let rules = self.rules.clone();
+        if !candidates(&rules, text, scratch, at.place, view) {
+            return;
+        }
+        scratch.tokens.clear();
+        for word in 0..scratch.candidates.len() {
+            let mut bits = std::mem::take(&mut scratch.candidates[word]) & !self.fired[word];
+            while bits != 0 {
+                let number = word * 64 + bits.trailing_zeros() as usize;
+                bits &= bits - 1;
+                let rule = &rules.rules[number];
+                if !rule.names.is_empty() && !rule.names.iter().any(|name| name.as_bytes().eq_ignore_ascii_case(at.name)) {
+                    continue;
+                }
+                if let Some(matched) = self.confirm(rule, text, scratch) {
+                    self.fired[word] |= 1 << (number % 64);
+                    self.hits.push(at.hit(number, view, text, matched));
+                }
+            }
+        }
+    }
+
+    /// Where in the text the rule matches.
+    fn confirm(&self, rule: &Rule, text: &[u8], scratch: &mut Scratch) -> Option<Range<usize>> {
+        match &rule.check {
+            Check::Text(regex) if rule.foreign => {
+                let found = regex.get()?.captures(text)?;
+                let host = found.get(1)?;
+                (!own(&self.host, host.as_bytes())).then(|| found.get(0).map(|all| all.range())).flatten()
+            }
+            // Whether it matches costs half of where.
+            Check::Text(regex) => regex.get().filter(|regex| regex.is_match(text))?.find(text).map(|found| found.range()),
+            Check::Sql(regex) => {
+                if scratch.tokens.is_empty() {
+                    readings(text, &mut scratch.tokens, &mut scratch.line);
+                }
+                regex.get()?.is_match(&scratch.tokens).then_some(0..text.len())
+            }
+        }
+    }
+}
+
+/// Marks the rules whose literals stand in the text; whether there are any.
+fn candidates(rules: &Rules, text: &[u8], scratch: &mut Scratch, place: Place, view: View) -> bool {
+    let mut any = false;
+    for found in rules.automaton.find_overlapping_iter(text) {
+        let literal = found.pattern().as_usize();
+        let (word, bit) = (literal / 64, 1 << (literal % 64));
+        if scratch.seen[word] & bit != 0 {
+            continue;
+        }
+        scratch.seen[word] |= bit;
+        any = true;
+    }
+    if !any {
+        return false;
+    }
+    let mut called = false;
+    for word in 0..scratch.seen.len() {
+        let mut bits = std::mem::take(&mut scratch.seen[word]);
+        while bits != 0 {
+            let literal = word * 64 + bits.trailing_zeros() as usize;
+            bits &= bits - 1;
+            for &rule in &rules.called[literal] {
+                let number = usize::from(rule);
+                let rule = &rules.rules[number];
+                if rule.places & place.bit() != 0 && rule.views & view.bit() != 0 {
+                    scratch.candidates[number / 64] |= 1 << (number % 64);
+                    called = true;
+                }
+            }
+        }
+    }
+    called
+}
+
+/// The value's tokens in each context that it may land in, a line each.
+fn readings(text: &[u8], out: &mut Vec<u8>, line: &mut Vec<u8>) {
+    for quote in [None, Some(b'\''), Some(b'"')] {
+        if quote.is_none_or(|quote| text.contains(&quote)) {
+            tokens::read(text, quote, line);
+            out.extend_from_slice(line);
+            out.push(b'\n');
+        }
+    }
+}
+
+/// Whether a host is the site's own, or within its domain, or none that anybody could ask.
+fn own(own: &[u8], host: &[u8]) -> bool {
+    let host = host.split(|byte| *byte == b':').next().unwrap_or_default();
+    let bare = own.split(|byte| *byte == b':').next().unwrap_or_default();
+    let bare = bare.strip_prefix(b"www.").unwrap_or(bare);
+    !bare.is_empty()
+        && (host == bare || host.len() > bare.len() && host.ends_with(bare) && host[host.len() - bare.len() - 1] == b'.')
+}
+
+/// What is being looked at.
+struct Spot<'a> {
+    place: Place,
+    name: &'a [u8],
+    value: &'a [u8],
+    plus: bool,
+}
+
+impl Spot<'_> {
+    fn hit(&self, rule: usize, view: View, text: &[u8], matched: Range<usize>) -> Hit {
+        // Rules see lower case, people the value as it was written.
+        let mut cased = Vec::new();
+        let shown = if view == View::Text {
+            decode(self.value, self.plus, &mut cased);
+            &cased[..]
+        } else {
+            text
+        };
+        let shown = if shown.len() == text.len() { shown } else { text };
+        let from = matched.start.saturating_sub(KEPT / 4);
+        let within = |range: Range<usize>| shown[range.start..range.end.min(range.start + KEPT).min(shown.len())].to_vec();
+        Hit {
+            rule,
+            place: self.place,
+            name: self.name[..self.name.len().min(KEPT)].to_vec(),
+            value: within(from..shown.len()),
+            matched: within(matched),
+        }
+    }
+}

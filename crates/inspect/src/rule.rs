@@ -1,0 +1,191 @@
+//! Rules as people write them, and as they run.
+
+use std::sync::OnceLock;
+
+use regex::bytes::{Regex, RegexBuilder};
+use serde::Deserialize;
+
+use crate::literals;
+use crate::place::Place;
+use crate::views::View;
+
+/// A rule file: rules of one class of attack, and what they have in common.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct File {
+    class: String,
+    /// What a rule does not say itself.
+    #[serde(default)]
+    on: Vec<Place>,
+    #[serde(default)]
+    views: Vec<Reading>,
+    rules: Vec<Written>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Written {
+    id: String,
+    title: String,
+    points: u8,
+    #[serde(default)]
+    on: Vec<Place>,
+    #[serde(default)]
+    views: Vec<Reading>,
+    /// Matched against the decoded value in lower case.
+    regex: Option<String>,
+    /// Matched against the SQL tokens of the value: see `tokens`.
+    sql: Option<String>,
+    /// The value names another host than the site's own.
+    #[serde(default)]
+    foreign: bool,
+    /// Only in parameters (or fields) of these names, in lower case.
+    #[serde(default)]
+    names: Vec<String>,
+    #[serde(rename = "match", default)]
+    matching: Vec<String>,
+    #[serde(rename = "no_match", default)]
+    not_matching: Vec<String>,
+}
+
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Reading {
+    Text,
+    Sql,
+    Shell,
+    Path,
+    Compact,
+}
+
+/// A rule that is ready to run.
+#[derive(Debug)]
+pub struct Rule {
+    pub id: String,
+    pub title: String,
+    pub class: String,
+    /// How sure it is, alone: 5 is enough for an alert.
+    pub points: u8,
+    pub(crate) places: u16,
+    pub(crate) views: u8,
+    pub(crate) check: Check,
+    pub(crate) foreign: bool,
+    pub(crate) names: Vec<String>,
+    pub(crate) literals: Vec<Vec<u8>>,
+    /// Values that it must match, and must not.
+    pub matching: Vec<String>,
+    pub not_matching: Vec<String>,
+    /// The place that its tests stand in.
+    pub first: Place,
+}
+
+/// What confirms a rule whose literals were seen.
+#[derive(Debug)]
+pub(crate) enum Check {
+    Text(Lazy),
+    Sql(Lazy),
+}
+
+/// A regex compiled when it is first needed: most runs need few of them.
+#[derive(Debug)]
+pub(crate) struct Lazy {
+    source: String,
+    lines: bool,
+    regex: OnceLock<Option<Regex>>,
+}
+
+impl Lazy {
+    fn new(source: &str, lines: bool) -> Lazy {
+        Lazy { source: source.to_owned(), lines, regex: OnceLock::new() }
+    }
+
+    /// None where it is too large to compile, which the loading of its rule rules out for any but absurd ones.
+    pub(crate) fn get(&self) -> Option<&Regex> {
+        let compile = || {
+            let mut builder = RegexBuilder::new(&self.source);
+            builder.unicode(false).dot_matches_new_line(true).multi_line(self.lines).size_limit(4 << 20);
+            builder.build().ok()
+        };
+        self.regex.get_or_init(compile).as_ref()
+    }
+}
+
+/// Characters that a value with SQL in it has at least one of, wherever it is no plain word.
+const SQL_MARKS: [&str; 10] = ["'", "\"", "(", ")", "--", ";", "=", "#", "/*", "||"];
+
+impl File {
+    pub(crate) fn parse(name: &str, text: &str) -> Result<File, String> {
+        serde_saphyr::from_str(text).map_err(|error| {
+            let at = error.location().map_or(String::new(), |at| format!(":{}:{}", at.line(), at.column()));
+            format!("{name}{at}: {}", error.without_snippet())
+        })
+    }
+
+    /// The rules, and what is wrong with those that are left out.
+    pub(crate) fn rules(self, name: &str, rules: &mut Vec<Rule>, errors: &mut Vec<String>) {
+        for written in self.rules {
+            let id = written.id.clone();
+            match written.compile(&self.class, &self.on, &self.views) {
+                Ok(rule) => rules.push(rule),
+                Err(error) => errors.push(format!("{name}: rule {id}: {error}")),
+            }
+        }
+    }
+}
+
+impl Written {
+    fn compile(self, class: &str, on: &[Place], views: &[Reading]) -> Result<Rule, String> {
+        let own = |own: &[Place]| if own.is_empty() { on.to_vec() } else { own.to_vec() };
+        let on = match own(&self.on) {
+            on if on.is_empty() => Place::INPUT.to_vec(),
+            on => on,
+        };
+        let views = if self.views.is_empty() { views } else { &self.views };
+        let (check, literals) = match (&self.regex, &self.sql) {
+            (Some(regex), None) => (Check::Text(Lazy::new(regex, false)), literals_of(regex)?),
+            (None, Some(sql)) => {
+                literals_of(sql)?;
+                (Check::Sql(Lazy::new(sql, true)), SQL_MARKS.iter().map(|mark| mark.as_bytes().to_vec()).collect())
+            }
+            _ => return Err("has to have either a regex or sql; give it one of them".to_owned()),
+        };
+        if !(1..=5).contains(&self.points) {
+            return Err(format!("points are {}, but have to be from 1 to 5", self.points));
+        }
+        Ok(Rule {
+            id: self.id,
+            title: self.title,
+            class: class.to_owned(),
+            points: self.points,
+            places: on.iter().fold(0, |places, place| places | place.bit()),
+            views: views.iter().fold(View::Text.bit(), |views, reading| views | View::from(*reading).bit()),
+            check,
+            foreign: self.foreign,
+            names: self.names,
+            literals,
+            matching: self.matching,
+            not_matching: self.not_matching,
+            first: on.iter().copied().find(|place| *place == Place::Value).unwrap_or(on[0]),
+        })
+    }
+}
+
+fn literals_of(regex: &str) -> Result<Vec<Vec<u8>>, String> {
+    let mut parser = regex_syntax::ParserBuilder::new().utf8(false).unicode(false).dot_matches_new_line(true).build();
+    let hir = parser.parse(regex).map_err(|error| format!("regex cannot be read: {error}"))?;
+    literals::required(&hir)
+        .filter(|list| list.iter().all(|literal| !literal.is_empty()))
+        .ok_or_else(|| "no literal has to be in what the regex matches; add one, so that it need not run on every value".to_owned())
+}
+
+impl From<Reading> for View {
+    fn from(reading: Reading) -> View {
+        match reading {
+            Reading::Text => View::Text,
+            Reading::Sql => View::Sql,
+            Reading::Shell => View::Shell,
+            Reading::Path => View::Path,
+            Reading::Compact => View::Compact,
+        }
+    }
+}
