@@ -49,16 +49,24 @@ struct Source {
 }
 
 const SOURCES: [Source; 14] = [
-    Source { share: 340, text: "product: windows, category: process_creation", fields: &["Image", "CommandLine", "ParentImage", "OriginalFileName"] },
-    Source { share: 310, text: "product: windows, category: registry_set", fields: &["TargetObject", "Details", "Image", "ImageLoaded"] },
+    Source {
+        share: 340,
+        text: "product: windows, category: process_creation",
+        fields: &["Image", "CommandLine", "ParentImage", "OriginalFileName"],
+    },
+    Source {
+        share: 310,
+        text: "product: windows, category: registry_set",
+        fields: &["TargetObject", "Details", "Image", "ImageLoaded"],
+    },
     Source { share: 100, text: "product: windows, service: security", fields: &["EventID", "ObjectName", "SubjectUserName"] },
     Source { share: 45, text: "product: linux, category: process_creation", fields: &["Image", "CommandLine"] },
     Source { share: 20, text: "product: linux, service: auditd", fields: &["type", "a0", "a1", "a2", "exe"] },
     Source { share: 20, text: "product: macos, category: process_creation", fields: &["Image", "CommandLine"] },
     Source { share: 20, text: "product: aws, service: cloudtrail", fields: &["eventSource", "eventName", "errorCode"] },
     Source { share: 75, text: "product: azure, service: auditlogs", fields: &["properties.message", "operationName"] },
-    Source { share: 28, text: "category: webserver", fields: &["cs-uri-query", "cs-uri-stem", "cs-method", "cs-user-agent"] },
-    Source { share: 20, text: "category: proxy", fields: &["c-uri", "c-useragent", "cs-host", "cs-method"] },
+    Source { share: 28, text: "category: webserver", fields: &["cs-uri-query", "cs-uri-stem", "sc-status", "cs-user-agent"] },
+    Source { share: 20, text: "category: proxy", fields: &["c-uri", "c-useragent", "cs-host", "sc-status"] },
     Source { share: 6, text: "category: dns", fields: &["query", "answer"] },
     Source { share: 4, text: "category: firewall", fields: &["dst_ip", "dst_port"] },
     Source { share: 6, text: "product: linux, service: sshd", fields: &[""] },
@@ -67,7 +75,15 @@ const SOURCES: [Source; 14] = [
 
 fn source(numbers: &mut Numbers) -> &'static Source {
     let mut at = numbers.below(SOURCES.iter().map(|source| source.share).sum());
-    SOURCES.iter().find(|source| at < source.share || { at -= source.share; false }).unwrap_or(&SOURCES[0])
+    SOURCES
+        .iter()
+        .find(|source| {
+            at < source.share || {
+                at -= source.share;
+                false
+            }
+        })
+        .unwrap_or(&SOURCES[0])
 }
 
 fn value(field: &str, numbers: &mut Numbers) -> String {
@@ -75,7 +91,7 @@ fn value(field: &str, numbers: &mut Numbers) -> String {
     match field {
         "Image" | "ParentImage" | "exe" => format!("\\{one}{two}.exe"),
         "EventID" | "dst_port" => (1 + numbers.below(65_000)).to_string(),
-        "cs-method" => numbers.pick(&["GET", "POST", "PUT"]).to_owned(),
+        "sc-status" => (100 + numbers.below(500)).to_string(),
         "dst_ip" => format!("{}.{}.0.0/16", 1 + numbers.below(220), numbers.below(255)),
         "cs-host" | "query" | "answer" => format!(".{one}{two}.example"),
         "cs-uri-query" | "cs-uri-stem" | "c-uri" => format!("/{one}/{two}"),
@@ -86,7 +102,7 @@ fn value(field: &str, numbers: &mut Numbers) -> String {
 
 fn item(field: &str, numbers: &mut Numbers) -> String {
     let modifier = match (field, numbers.below(20)) {
-        ("EventID" | "dst_port" | "cs-method", _) => "",
+        ("EventID" | "dst_port" | "sc-status", _) => "",
         ("dst_ip", _) => "|cidr",
         (_, 0) => return format!("{field}|re: '{}[0-9]{{2,}}\\.({}|{})'", numbers.word(), numbers.word(), numbers.word()),
         ("Image" | "ParentImage" | "exe" | "cs-host" | "query", _) => "|endswith",
@@ -108,15 +124,25 @@ fn selection(source: &Source, numbers: &mut Numbers) -> String {
     }
     let first = item(field, numbers);
     let other = numbers.pick(source.fields);
-    if other == field || other.is_empty() || numbers.below(3) == 0 { format!("{{{first}}}") } else { format!("{{{first}, {}}}", item(other, numbers)) }
+    if other == field || other.is_empty() || numbers.below(3) == 0 {
+        format!("{{{first}}}")
+    } else {
+        format!("{{{first}, {}}}", item(other, numbers))
+    }
 }
 
 fn generated(count: usize) -> Vec<String> {
     let mut numbers = Numbers(11);
     let rule = |number: usize| {
         let source = source(&mut numbers);
-        let (main, more, filter) = (selection(source, &mut numbers), selection(source, &mut numbers), selection(source, &mut numbers));
-        let condition = numbers.pick(&["selection_main", "all of selection_*", "1 of selection_* and not filter_main", "selection_main and not 1 of filter_*"]);
+        let (main, more, filter) =
+            (selection(source, &mut numbers), selection(source, &mut numbers), selection(source, &mut numbers));
+        let condition = numbers.pick(&[
+            "selection_main",
+            "all of selection_*",
+            "1 of selection_* and not filter_main",
+            "selection_main and not 1 of filter_*",
+        ]);
         let level = numbers.pick(&["low", "medium", "medium", "high", "high", "critical"]);
         let technique = 1000 + numbers.below(600);
         format!(
@@ -148,7 +174,14 @@ fn cpu() -> f64 {
 }
 
 fn events(kind: Kind) -> Vec<Event> {
-    let settings = lapwing_generate::Settings { kind, seed: 5, count: LINES, start: 1_750_000_000 * 1_000_000_000, anomaly_share: 0.1, ..Default::default() };
+    let settings = lapwing_generate::Settings {
+        kind,
+        seed: 5,
+        count: LINES,
+        start: 1_750_000_000 * 1_000_000_000,
+        anomaly_share: 0.1,
+        ..Default::default()
+    };
     let (mut parser, mut events, origin) = (Parser::new(), Vec::new(), Origin::new(kind.name()));
     for line in generate(settings) {
         let record = Record {
@@ -189,10 +222,15 @@ fn main() {
         }
     }
     folders.sort();
-    let texts = if folders.is_empty() { generated(count) } else { folders.iter().filter_map(|file| std::fs::read_to_string(file).ok()).collect() };
+    let texts = if folders.is_empty() {
+        generated(count)
+    } else {
+        folders.iter().filter_map(|file| std::fs::read_to_string(file).ok()).collect()
+    };
     if let Some(folder) = write {
         for (number, text) in texts.iter().enumerate() {
-            let written = std::fs::create_dir_all(&folder).and_then(|()| std::fs::write(Path::new(&folder).join(format!("{number:04}.yml")), text));
+            let written = std::fs::create_dir_all(&folder)
+                .and_then(|()| std::fs::write(Path::new(&folder).join(format!("{number:04}.yml")), text));
             if let Err(error) = written {
                 return println!("cannot write {folder}: {error}");
             }
@@ -212,7 +250,11 @@ fn main() {
     let load = read + cpu() - start;
     errors.extend(bad);
     let applicable = (0..set.rules().len()).filter(|rule| set.applicable(*rule)).count();
-    println!("load: {load:.3} CPU-seconds ({read:.3} to read) for {} rules, {applicable} applicable, {} mistakes", set.rules().len(), errors.len());
+    println!(
+        "load: {load:.3} CPU-seconds ({read:.3} to read) for {} rules, {applicable} applicable, {} mistakes",
+        set.rules().len(),
+        errors.len()
+    );
     errors.iter().take(3).for_each(|error| println!("  {error}"));
     let mut mixed = Vec::new();
     for kind in [Kind::Web, Kind::Auth, Kind::App] {

@@ -201,4 +201,23 @@ mod tests {
         let errors: Vec<_> = (0..50).map(|n| Line::new(n as f64 * 10.0, "10.0.0.1", 503).web(n)).collect();
         assert!(observe(&mut *detector("thresholds", Scope::All), &errors).is_empty());
     }
+
+    #[test]
+    fn what_was_counted_before_other_rules_came_still_counts_where_the_correlation_is_the_same() {
+        let errors: Vec<_> = (0..10).map(|n| Line::new(n as f64, "10.0.0.1", 503).web(n)).collect();
+        let told = |reload: Option<&str>| {
+            let mut thresholds = detector("thresholds", Scope::All);
+            assert!(observe(&mut *thresholds, &errors[..9]).is_empty());
+            if let Some(more) = reload {
+                let rules = crate::testing::setup().rules.rules().to_vec().into_iter();
+                let (set, errors) = logsource::compile(rules.chain(lapwing_rules::parse("x.yml", more).0).collect());
+                assert_eq!(errors, []);
+                thresholds.reload(&Arc::new(set));
+            }
+            observe(&mut *thresholds, &errors[9..]).len()
+        };
+        let another = "title: t\nname: n\ndetection: {s: [x], condition: s}\n---\ntitle: c\ncorrelation: {type: event_count, rules: n, \
+                       timespan: 1m, group-by: [a], condition: {gte: 5}}\n";
+        assert_eq!((told(None), told(Some("")), told(Some(another))), (1, 1, 1));
+    }
 }

@@ -137,7 +137,8 @@ fn rules(more: &str) -> Arc<lapwing_rules::RuleSet> {
 #[test]
 fn other_rules_take_effect_at_the_same_event_for_any_number_of_workers_and_counts_go_on() {
     let pieces = blocks(3, 1000, 90);
-    let more = rules("title: write\nclass: writes\nlogsource: {category: webserver}\ndetection: {s: {cs-method: POST}, condition: s}\n");
+    let more =
+        rules("title: write\nclass: writes\nlogsource: {category: webserver}\ndetection: {s: {cs-method: POST}, condition: s}\n");
     let told = |workers: usize, change: usize| {
         let mut blueprint = blueprint();
         blueprint.detectors.rules = rules("");
@@ -157,7 +158,9 @@ fn other_rules_take_effect_at_the_same_event_for_any_number_of_workers_and_count
     for workers in [2, 7] {
         assert_eq!(told_of(&told(workers, 12)), told_of(&one), "{workers} workers");
     }
-    let count = |verdicts: &[Verdict], class: &str| verdicts.iter().flat_map(|verdict| &verdict.findings).filter(|found| found.class == class).count();
+    let count = |verdicts: &[Verdict], class: &str| {
+        verdicts.iter().flat_map(|verdict| &verdict.findings).filter(|found| found.class == class).count()
+    };
     let never = told(1, usize::MAX);
     assert!(count(&one, "writes") > 0 && count(&never, "writes") == 0);
     assert_eq!(count(&one, "many"), count(&never, "many"), "what the unchanged correlation had counted is still known");

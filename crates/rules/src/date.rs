@@ -69,7 +69,8 @@ impl Date {
             return None;
         }
         let (year, month, day) = (number(0, 4)?, number(5, 7)?, number(8, 10)?);
-        let (hour, minute) = if separated(10, b"T t") && separated(13, b":") { (number(11, 13)?, number(14, 16)?) } else { (0, 0) };
+        let (hour, minute) =
+            if separated(10, b"T t") && separated(13, b":") { (number(11, 13)?, number(14, 16)?) } else { (0, 0) };
         let real = (1..=12).contains(&month) && (1..=31).contains(&day) && hour < 24 && minute < 60;
         real.then_some(Date { year, month, day, hour, minute })
     }

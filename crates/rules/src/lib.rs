@@ -59,8 +59,8 @@ pub use matcher::{RuleSet, Scratch};
 pub use modifier::Placeholders;
 pub use pattern::{Pattern, Piece};
 pub use rule::{
-    Alias, Body, Comparison, Correlation, CorrelationKind, Criteria, Detection, Filter, Item, Level, LogSource, Network, Reference,
-    RegexSource, Relation, Rule, Selection, Status, Test, Tests,
+    Alias, Body, Comparison, Correlation, CorrelationKind, Criteria, Detection, Filter, Item, Level, LogSource, Network,
+    Reference, RegexSource, Relation, Rule, Selection, Status, Test, Tests,
 };
 pub use syntax::{parse, parse_with};
 pub use value::{Fields, KEYWORDS, Value};

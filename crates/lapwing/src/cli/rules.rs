@@ -117,7 +117,8 @@ fn check(out: &mut impl Write, read: Read) -> Result<(), Failed> {
     let routed = rules.iter().filter(|rule| logsource::kinds_of(&rule.logsource) != 0).count();
     let filters = rules.iter().filter(|rule| matches!(rule.body, Body::Filter(_))).count();
     let others = rules.len() - routed;
-    let files: BTreeSet<_> = rules.iter().map(|rule| rule.file.clone()).chain(errors.iter().map(|error| error.file.clone())).collect();
+    let files: BTreeSet<_> =
+        rules.iter().map(|rule| rule.file.clone()).chain(errors.iter().map(|error| error.file.clone())).collect();
     // Without routing: rules that no event can meet here must be right all the same.
     let (set, bad) = RuleSet::compile(rules);
     errors.extend(bad);
@@ -268,7 +269,8 @@ fn why(out: &mut impl Write, args: &Explain, config: &Config, paint: Paint) -> R
     if rules.is_empty() {
         let names = set.rules().iter().filter_map(|rule| rule.name.as_deref());
         let near = names.map(|name| (strsim::damerau_levenshtein(name, &args.rule), name)).min();
-        let hint = near.filter(|(distance, _)| *distance <= 3).map_or(String::new(), |(_, name)| format!("; did you mean {name}?"));
+        let hint =
+            near.filter(|(distance, _)| *distance <= 3).map_or(String::new(), |(_, name)| format!("; did you mean {name}?"));
         let why = if is_file && wrong > 0 { "no rule of this file works" } else { "no file and no detection of that name" };
         return Err(Failed::new(format!("{}: {why}{hint}", args.rule)));
     }
@@ -287,7 +289,13 @@ fn one(out: &mut impl Write, rule: &Rule, event: &Event, paint: Paint) -> Result
     let holds = of_source && lines.first().is_some_and(|line| line.holds);
     let verdict = if holds { "matches" } else { "does not match" };
     writeln!(out, "{} {verdict}  {}", paint.bold(&title(rule)), paint.dim(&place(rule)))?;
-    writeln!(out, "  {} the line is {}of the log source {}", mark(of_source), if of_source { "" } else { "not " }, rule.logsource)?;
+    writeln!(
+        out,
+        "  {} the line is {}of the log source {}",
+        mark(of_source),
+        if of_source { "" } else { "not " },
+        rule.logsource
+    )?;
     for line in lines {
         let text = printable(line.text.as_bytes()).to_string();
         writeln!(out, "  {}{} {text}", "  ".repeat(line.depth), mark(line.holds))?;

@@ -220,7 +220,8 @@ impl Journaling {
     }
 
     fn barrier(&mut self, sequence: u64) {
-        let work = Work { records: Vec::new(), heartbeat: None, rules: None, barrier: true, memo: Memo { sequence, ..Memo::default() } };
+        let work =
+            Work { records: Vec::new(), heartbeat: None, rules: None, barrier: true, memo: Memo { sequence, ..Memo::default() } };
         self.feeder.feed(work);
     }
 

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use memchr::memmem::Finder;
 
 use crate::condition::Condition;
-use crate::filters;
 use crate::error::{Problems, RuleError, quoted};
+use crate::filters;
 use crate::names::Names;
 use crate::pattern::{Pattern, Piece};
 use crate::plan;

@@ -78,8 +78,14 @@ fn cpu() -> Duration {
 
 #[test]
 fn no_value_costs_a_rule_more_than_50_ms() {
-    let values =
-        ["(".repeat(1 << 20), "a".repeat(1_000_000), "x".repeat(1 << 20), "%25".repeat(300_000), "é".repeat(500_000), "ab!".repeat(300_000)];
+    let values = [
+        "(".repeat(1 << 20),
+        "a".repeat(1_000_000),
+        "x".repeat(1 << 20),
+        "%25".repeat(300_000),
+        "é".repeat(500_000),
+        "ab!".repeat(300_000),
+    ];
     let items = [
         "{f|re: '(a|a)*b'}",
         "{f|re: '(x+x+)+y'}",
@@ -109,7 +115,13 @@ fn no_value_costs_a_rule_more_than_50_ms() {
 
 #[test]
 fn a_hostile_expression_is_refused_or_read_within_50_ms() {
-    for text in ["(".repeat(1 << 20), "a".repeat(1_000_000), "[a-z]".repeat(200_000), "(a{1000}){1000}".into(), "(?:a?){5000}a{5000}".into()] {
+    for text in [
+        "(".repeat(1 << 20),
+        "a".repeat(1_000_000),
+        "[a-z]".repeat(200_000),
+        "(a{1000}){1000}".into(),
+        "(?:a?){5000}a{5000}".into(),
+    ] {
         let yaml = rule(&format!("{{f|re: '{text}'}}"));
         let start = cpu();
         let _ = errors(&yaml);

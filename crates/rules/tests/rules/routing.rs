@@ -40,9 +40,12 @@ fn an_event_meets_the_rules_of_its_kinds_only() {
     let (set, errors) = RuleSet::compile_for(parse("x.yml", RULES).0, kinds);
     assert_eq!(errors, [], "a rule that no event can meet is not compiled");
     let event = Event::default().with("m", "an evil one").with("", "an evil one");
-    for (kinds, titles) in
-        [(WEB, vec!["web", "everything"]), (AUTH, vec!["auth", "everything"]), (WEB | AUTH, vec!["web", "auth", "everything"]), (4, vec!["everything"])]
-    {
+    for (kinds, titles) in [
+        (WEB, vec!["web", "everything"]),
+        (AUTH, vec!["auth", "everything"]),
+        (WEB | AUTH, vec!["web", "auth", "everything"]),
+        (4, vec!["everything"]),
+    ] {
         let mut found = Vec::new();
         set.matches(&mut Scratch::new(), &Of(&event, &set, kinds), &mut found);
         assert_eq!(found.iter().map(|rule| set.rules()[*rule].title.as_str()).collect::<Vec<_>>(), titles);
@@ -52,6 +55,7 @@ fn an_event_meets_the_rules_of_its_kinds_only() {
 #[test]
 fn a_rule_that_no_event_can_meet_is_known_as_such_and_so_is_what_needs_it() {
     let (set, _) = RuleSet::compile_for(parse("x.yml", RULES).0, kinds);
-    let applicable: Vec<_> = (0..set.rules().len()).filter(|rule| set.applicable(*rule)).map(|rule| &set.rules()[rule].title).collect();
+    let applicable: Vec<_> =
+        (0..set.rules().len()).filter(|rule| set.applicable(*rule)).map(|rule| &set.rules()[rule].title).collect();
     assert_eq!(applicable, ["web", "auth", "everything", "either"]);
 }
