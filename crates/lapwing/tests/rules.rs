@@ -43,7 +43,7 @@ fn check_names_the_place_of_a_mistake_and_what_was_meant() {
     fs::write(folder.path().join("d.yml"), WINDOWS.replace("|endswith: x.exe", "|re: '('").replace("of-", "")).expect("written");
     let (well, said) = rules(folder.path(), &["check", "."]);
     assert!(!well, "{said}");
-    assert!(said.contains("./c.yml:8:24: unknown modifier 'endwith'; did you mean 'endswith'?"), "{said}");
+    assert!(said.contains("./c.yml:8:23: unknown modifier 'endwith'; did you mean 'endswith'?"), "{said}");
     assert!(said.contains("./d.yml:4:"), "mistakes of rules that nothing applies to are found as well: {said}");
 }
 
@@ -101,7 +101,7 @@ fn a_rule_that_is_added_while_the_service_runs_works_and_a_broken_one_hides_none
     );
     let mut ask = |path: &str, class: &str| {
         let (status, said) = service.post("/logs", line(path).as_bytes()).expect("an answer");
-        assert_eq!(status, 200, "{said}");
+        assert_eq!(status, 202, "{said}");
         service.settle();
         service.anomalies().iter().any(|anomaly| anomaly["class"] == class)
     };
