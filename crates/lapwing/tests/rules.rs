@@ -29,7 +29,8 @@ fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
 
 /// Whether the command ended well, and all that it said.
 fn rules(folder: &Path, arguments: &[&str]) -> (bool, String) {
-    let output = Command::new(env!("CARGO_BIN_EXE_lapwing")).current_dir(folder).arg("rules").args(arguments).output().expect("runs");
+    let output =
+        Command::new(env!("CARGO_BIN_EXE_lapwing")).current_dir(folder).arg("rules").args(arguments).output().expect("runs");
     let text = [output.stdout, output.stderr].concat();
     (output.status.success(), String::from_utf8(text).expect("UTF-8"))
 }
