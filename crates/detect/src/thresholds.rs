@@ -97,11 +97,12 @@ fn finding(rule: &Rule, correlation: &Correlation, fired: &Fired, event: &Event)
     let (score, severity) = weight(rule);
     let window = Duration::from_nanos(correlation.timespan_nanos.unsigned_abs());
     let names = || correlation.rules.iter().map(|reference| reference.name.as_str()).collect::<Vec<_>>().join(", ");
-    let what = match (correlation.kind, &correlation.value_field) {
-        (CorrelationKind::ValueCount, Some(field)) => format!("{} different values of {}", fired.count, field.name),
+    let values = || correlation.value_fields.iter().map(|field| field.name.as_str()).collect::<Vec<_>>().join(" and ");
+    let what = match (correlation.kind, values()) {
+        (CorrelationKind::ValueCount, fields) => format!("{} different values of {fields}", fired.count),
         (CorrelationKind::Temporal | CorrelationKind::TemporalOrdered, _) => format!("all of {}", names()),
-        (CorrelationKind::ValueSum, Some(field)) => format!("{} came to {}", field.name, fired.count),
-        (CorrelationKind::ValueAverage, Some(field)) => format!("{} was {} on average", field.name, fired.count),
+        (CorrelationKind::ValueSum, fields) => format!("{fields} came to {}", fired.count),
+        (CorrelationKind::ValueAverage, fields) => format!("{fields} was {} on average", fired.count),
         _ => format!("{} events of {}", fired.count, names()),
     };
     let observed = format!("{what} within {} s", window.as_secs());

@@ -260,3 +260,17 @@ fn numbers_of_a_field_are_added_up_or_averaged_per_group_within_the_timespan() {
     later.state.load(&state).unwrap();
     assert_eq!(later.count(0, 3, &bytes("192.0.2.1", "567")), run.count(0, 3, &bytes("192.0.2.1", "567")));
 }
+
+#[test]
+fn values_of_several_fields_count_together() {
+    let set = set("{type: value_count, rules: a, group-by: ip, timespan: 1m, condition: {field: [user, host], gte: 3}}");
+    let mut run = Run::new(&set);
+    let of = |user: &str, host: &str| from("192.0.2.1").with("user", user).with("host", host);
+    let counts: Vec<_> =
+        [("a", "x"), ("a", "y"), ("a", "x"), ("b", "x")].iter().map(|(user, host)| run.count(0, 1, &of(user, host))).collect();
+    assert_eq!(counts, [None, None, None, Some(3)]);
+    let wrong = format!(
+        "{BASE}title: t\ncorrelation: {{type: value_sum, rules: a, timespan: 1m, condition: {{field: [x, y], gte: 3}}}}\n"
+    );
+    assert!(errors(&wrong)[0].contains("value_sum adds up the numbers of one field only"), "{:?}", errors(&wrong));
+}
