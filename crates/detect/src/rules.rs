@@ -241,4 +241,19 @@ mod tests {
         let findings = observe(&mut *detector("rules", Scope::Event), &[failed.web(0)]);
         assert_eq!(findings[0].entity.scope, Scope::Endpoint);
     }
+
+    #[test]
+    fn techniques_of_attack_are_told_and_a_rule_that_was_given_up_is_information_only() {
+        let yaml = "title: t\nlevel: high\nstatus: STATUS\ntags: [attack.initial-access, attack.t1505.003, cve.2021-44228]\n\
+                    detection: {s: {log.level: FATAL}, condition: s}\n";
+        let told = |status: &str| {
+            let (set, errors) = crate::logsource::compile(lapwing_rules::parse("x.yml", &yaml.replace("STATUS", status)).0);
+            assert_eq!(errors, []);
+            let event = Line::new(0.0, "", 0).log(0, LogLevel::Fatal, "out of memory");
+            observe(&mut Rules::new(Arc::new(set)), &[event]).remove(0)
+        };
+        assert_eq!((told("test").severity, told("deprecated").severity), (Severity::High, Severity::Info));
+        assert!(told("experimental").score < told("stable").score);
+        assert_eq!(told("test").reason, "t: log.level FATAL (ATT&CK T1505.003)");
+    }
 }

@@ -97,11 +97,12 @@ fn finding(rule: &Rule, correlation: &Correlation, fired: &Fired, event: &Event)
     let (score, severity) = weight(rule);
     let window = Duration::from_nanos(correlation.timespan_nanos.unsigned_abs());
     let names = || correlation.rules.iter().map(|reference| reference.name.as_str()).collect::<Vec<_>>().join(", ");
-    let what = match (correlation.kind, &correlation.value_field) {
-        (CorrelationKind::ValueCount, Some(field)) => format!("{} different values of {}", fired.count, field.name),
+    let values = || correlation.value_fields.iter().map(|field| field.name.as_str()).collect::<Vec<_>>().join(" and ");
+    let what = match (correlation.kind, values()) {
+        (CorrelationKind::ValueCount, fields) => format!("{} different values of {fields}", fired.count),
         (CorrelationKind::Temporal | CorrelationKind::TemporalOrdered, _) => format!("all of {}", names()),
-        (CorrelationKind::ValueSum, Some(field)) => format!("{} came to {}", field.name, fired.count),
-        (CorrelationKind::ValueAverage, Some(field)) => format!("{} was {} on average", field.name, fired.count),
+        (CorrelationKind::ValueSum, fields) => format!("{fields} came to {}", fired.count),
+        (CorrelationKind::ValueAverage, fields) => format!("{fields} was {} on average", fired.count),
         _ => format!("{} events of {}", fired.count, names()),
     };
     let observed = format!("{what} within {} s", window.as_secs());
@@ -200,5 +201,24 @@ mod tests {
     fn errors_spread_over_time_are_no_burst() {
         let errors: Vec<_> = (0..50).map(|n| Line::new(n as f64 * 10.0, "10.0.0.1", 503).web(n)).collect();
         assert!(observe(&mut *detector("thresholds", Scope::All), &errors).is_empty());
+    }
+
+    #[test]
+    fn what_was_counted_before_other_rules_came_still_counts_where_the_correlation_is_the_same() {
+        let errors: Vec<_> = (0..10).map(|n| Line::new(n as f64, "10.0.0.1", 503).web(n)).collect();
+        let told = |reload: Option<&str>| {
+            let mut thresholds = detector("thresholds", Scope::All);
+            assert!(observe(&mut *thresholds, &errors[..9]).is_empty());
+            if let Some(more) = reload {
+                let rules = crate::testing::setup().rules.rules().to_vec().into_iter();
+                let (set, errors) = logsource::compile(rules.chain(lapwing_rules::parse("x.yml", more).0).collect());
+                assert_eq!(errors, []);
+                thresholds.reload(&Arc::new(set));
+            }
+            observe(&mut *thresholds, &errors[9..]).len()
+        };
+        let another = "title: t\nname: n\ndetection: {s: [x], condition: s}\n---\ntitle: c\ncorrelation: {type: event_count, rules: n, \
+                       timespan: 1m, group-by: [a], condition: {gte: 5}}\n";
+        assert_eq!((told(None), told(Some("")), told(Some(another))), (1, 1, 1));
     }
 }

@@ -72,7 +72,7 @@ impl Checker<'_> {
 
     fn correlation(&mut self, correlation: &Correlation) {
         let is_alias = |name: &str| correlation.aliases.iter().any(|alias| alias.name == name);
-        for field in correlation.group_by.iter().chain(&correlation.value_field) {
+        for field in correlation.group_by.iter().chain(&correlation.value_fields) {
             if !is_alias(&field.name) {
                 self.field(&field.name, field.position);
             }

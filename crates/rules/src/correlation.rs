@@ -142,11 +142,12 @@ impl Correlations {
         fired: &mut Vec<Fired>,
     ) {
         let source = &plan.sources[ordinal];
-        let value = match source.value_field {
-            Some(field) if plan.kind == CorrelationKind::ValueCount => hash_of(event.get(field)),
+        let value = match source.value_fields.as_slice() {
+            [field] if plan.kind == CorrelationKind::ValueCount => hash_of(event.get(*field)),
+            fields @ [_, _, ..] => group_key(0, fields, event).map(|together| together as u64),
             // A number that is none (or endless) would spoil all sums behind it.
-            Some(field) => event.get(field).number().filter(|number| number.is_finite()).map(f64::to_bits),
-            None => Some(0),
+            [field] => event.get(*field).number().filter(|number| number.is_finite()).map(f64::to_bits),
+            [] => Some(0),
         };
         let (Some(key), Some(value)) = (group_key(plan.fingerprint, &source.group_fields, event), value) else {
             self.counters.ungrouped += 1;

@@ -91,7 +91,8 @@ impl Teller<'_, '_> {
     fn item(&mut self, item: &Item, depth: usize) {
         let holds = self.holds(&Criteria::Item(item.clone()));
         let field = if item.field == KEYWORDS { "the line" } else { &item.field };
-        let value = value((self.get)(&item.field));
+        // The line itself is known to whoever asks.
+        let value = if item.field == KEYWORDS { String::new() } else { format!("; it is {}", value((self.get)(&item.field))) };
         let how = match (item.negated, item.all, item.tests.len()) {
             (true, ..) => "none of",
             (_, _, 1) => "",
@@ -99,9 +100,9 @@ impl Teller<'_, '_> {
             _ => "one of",
         };
         if let ([test], false) = (item.tests.as_slice(), item.negated) {
-            return self.say(depth, holds, format!("{field} {}; it is {value}", asked(test)));
+            return self.say(depth, holds, format!("{field} {}{value}", asked(test)));
         }
-        self.say(depth, holds, format!("{field}: {how} {} values; it is {value}", item.tests.len()));
+        self.say(depth, holds, format!("{field}: {how} {} values{value}", item.tests.len()));
         for test in item.tests.iter().take(SHOWN) {
             let one = Item { tests: vec![test.clone()], negated: false, all: false, ..item.clone() };
             let holds = self.holds(&Criteria::Item(one));

@@ -6,11 +6,13 @@
 //!    not hide the others.
 //! 2. [`RuleSet::compile`] makes one automaton per field of all the literals of all rules. [`check()`] warns of what is allowed
 //!    but probably not meant.
+//!    [`RuleSet::compile_for`] routes as well: a rule is asked about events of its log source only.
 //! 3. [`RuleSet::matches`] names the detections that hold of an event, without allocating.
 //! 4. [`Correlations`] counts what matched, per group and time window, in bounded memory and by the events' own time.
 //!
 //! Semantics are those of the Sigma rules specification 2.1: text compares without regard to (ASCII) case, `*` and `?` are
-//! wildcards, a list is a disjunction, a map is a conjunction, a keyword is looked for everywhere. Top-level keys that Sigma
+//! wildcards, a list is a disjunction, a map is a conjunction, a keyword is looked for everywhere. Filters (documents with
+//! `filter`) narrow the rules that they name, and collections (`action: global`) are understood. Top-level keys that Sigma
 //! does not know are kept ([`Rule::extra`]); three of them mean something here: `class`, `entity` and `tests`.
 //!
 //! ```

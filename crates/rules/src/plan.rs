@@ -24,7 +24,7 @@ pub(crate) struct Plan {
 pub(crate) struct Source {
     pub(crate) rule: usize,
     pub(crate) group_fields: Vec<usize>,
-    pub(crate) value_field: Option<usize>,
+    pub(crate) value_fields: Vec<usize>,
 }
 
 impl Plan {
@@ -111,8 +111,8 @@ fn resolve(
     let mut sources = Vec::new();
     for reference in &correlation.rules {
         let group_fields = correlation.group_by.iter().map(|group| resolve_field(&group.name, &reference.name)).collect();
-        let value_field = correlation.value_field.as_ref().map(|value| resolve_field(&value.name, &reference.name));
-        let source = Source { rule: names.get(&reference.name)?, group_fields, value_field };
+        let value_fields = correlation.value_fields.iter().map(|value| resolve_field(&value.name, &reference.name)).collect();
+        let source = Source { rule: names.get(&reference.name)?, group_fields, value_fields };
         if sources.iter().any(|other: &Source| other.rule == source.rule) {
             problems.add(reference.position, format!("the rule {} stands here twice", quoted(&reference.name)));
             return None;
@@ -134,7 +134,6 @@ fn resolve(
 fn fingerprint(rule: &Rule, correlation: &Correlation) -> u64 {
     let names =
         |references: &[crate::rule::Reference]| references.iter().map(|reference| reference.name.clone()).collect::<Vec<_>>();
-    let value = correlation.value_field.as_ref().map(|field| &field.name);
     let text = format!(
         "{} {:?} {:?} {:?} {} {:?} {:?}",
         rule.key(),
@@ -142,7 +141,7 @@ fn fingerprint(rule: &Rule, correlation: &Correlation) -> u64 {
         names(&correlation.rules),
         names(&correlation.group_by),
         correlation.timespan_nanos,
-        value,
+        names(&correlation.value_fields),
         correlation.aliases
     );
     xxh3_64(text.as_bytes())

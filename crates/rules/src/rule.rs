@@ -336,7 +336,8 @@ pub struct Correlation {
     /// All must hold. Empty for the temporal kinds.
     pub conditions: Vec<(Comparison, f64)>,
     /// The field whose distinct values are counted (`value_count`), or whose numbers are added up.
-    pub value_field: Option<Reference>,
+    /// Of several the values together count as one value.
+    pub value_fields: Vec<Reference>,
     /// Names used in `group_by` that stand for a different field in each rule.
     pub aliases: Vec<Alias>,
     /// The rules referred to also speak for themselves.

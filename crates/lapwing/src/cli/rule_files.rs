@@ -101,13 +101,15 @@ impl Rules {
 pub fn misspelt(rules: &[Rule]) -> Vec<RuleError> {
     // A field of a log source that no event is of cannot be checked, nor is it a slip if it looks like one of ours.
     let ours: Vec<Rule> = rules.iter().filter(|rule| logsource::kinds_of(&rule.logsource) != 0).cloned().collect();
-    lapwing_rules::check(&ours, &fields())
+    let nearly = lapwing_rules::check(&ours, &fields()).into_iter().filter(|warning| warning.help.is_some());
+    let others = lapwing_rules::check(&ours, &[]).into_iter().filter(|warning| warning.help.is_none());
+    nearly.chain(others).collect()
 }
 
 /// The names that are not chosen by whoever writes a log: those of OpenTelemetry, ECS and W3C. A rule may ask for any field
-/// of a record's own, but something that is nearly one of these was meant to be it.
+/// of a record's own, but something that is nearly one of these was meant to be it. Short plain words are near too much.
 fn fields() -> Vec<&'static str> {
-    let own = Field::known().flatten().copied().filter(|name| name.contains(['.', '-']));
+    let own = Field::known().flatten().copied().filter(|name| name.len() > 8 || name.contains(['.', '-']));
     own.chain(logsource::names()).collect()
 }
 

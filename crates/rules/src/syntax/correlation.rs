@@ -27,9 +27,9 @@ pub(super) fn read(node: &Node, problems: &mut Problems) -> Option<Correlation> 
             None
         }
     };
-    let (mut conditions, mut value_field) = (Vec::new(), None);
+    let (mut conditions, mut value_fields) = (Vec::new(), Vec::new());
     if let Some(entry) = get("condition") {
-        (conditions, value_field) = condition(&entry.value, problems);
+        (conditions, value_fields) = condition(&entry.value, problems);
     }
     let correlation = Correlation {
         kind: kind?,
@@ -37,7 +37,7 @@ pub(super) fn read(node: &Node, problems: &mut Problems) -> Option<Correlation> 
         group_by: get("group-by").map(|entry| references(&entry.value, problems)).unwrap_or_default(),
         timespan_nanos: timespan_nanos?,
         conditions,
-        value_field,
+        value_fields,
         aliases: get("aliases").map(|entry| aliases(&entry.value, problems)).unwrap_or_default(),
         generate: get("generate").and_then(|entry| text("generate", &entry.value, problems)).is_some_and(|word| word == "true"),
     };
@@ -53,9 +53,12 @@ fn complete(correlation: &Correlation, at: Position, problems: &mut Problems) {
     if counts && correlation.conditions.is_empty() {
         problems.add_with(at, "the correlation has no condition", "add one such as 'condition: {gte: 10}'");
     }
-    if correlation.kind.is_of_values() && correlation.value_field.is_none() {
+    if correlation.kind.is_of_values() && correlation.value_fields.is_empty() {
         let message = format!("{} needs the field whose values it counts", correlation.kind.name());
         problems.add_with(at, message, "add 'field: NAME' to its condition");
+    }
+    if correlation.kind.is_of_values() && correlation.kind != CorrelationKind::ValueCount && correlation.value_fields.len() > 1 {
+        problems.add(at, format!("{} adds up the numbers of one field only", correlation.kind.name()));
     }
 }
 
@@ -109,17 +112,17 @@ fn parse_timespan(span: &str) -> Option<i64> {
     (nanos > 0 && nanos < i64::MAX / 4).then_some(nanos)
 }
 
-type Conditions = (Vec<(Comparison, f64)>, Option<Reference>);
+type Conditions = (Vec<(Comparison, f64)>, Vec<Reference>);
 
 fn condition(node: &Node, problems: &mut Problems) -> Conditions {
-    let (mut conditions, mut field) = (Vec::new(), None);
-    let Some(entries) = map("condition", node, problems) else { return (conditions, field) };
+    let (mut conditions, mut fields) = (Vec::new(), Vec::new());
+    let Some(entries) = map("condition", node, problems) else { return (conditions, fields) };
     for Entry { key, value, position } in entries {
-        let Some(word) = text(key, value, problems) else { continue };
         if key == "field" {
-            field = Some(Reference { name: word, position: value.position });
+            fields = references(value, problems);
             continue;
         }
+        let Some(word) = text(key, value, problems) else { continue };
         match (Comparison::NAMES.iter().find(|(name, _)| name == key), parse_number(word.as_bytes())) {
             (Some((_, comparison)), Some(number)) => conditions.push((*comparison, number)),
             (Some(_), None) => problems.add(value.position, format!("'{key}' expects a number, found {}", quoted(&word))),
@@ -129,7 +132,7 @@ fn condition(node: &Node, problems: &mut Problems) -> Conditions {
             }
         }
     }
-    (conditions, field)
+    (conditions, fields)
 }
 
 fn aliases(node: &Node, problems: &mut Problems) -> Vec<Alias> {

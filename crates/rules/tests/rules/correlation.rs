@@ -237,3 +237,40 @@ proptest! {
         prop_assert_eq!(most, expected, "{:?}", arriving);
     }
 }
+
+/// The examples of the specification's value_sum and value_avg.
+#[test]
+fn numbers_of_a_field_are_added_up_or_averaged_per_group_within_the_timespan() {
+    let bytes = |ip: &str, sent: &str| from(ip).with("bytes_sent", sent);
+    let sum = set("{type: value_sum, rules: a, group-by: ip, timespan: 1h, condition: {field: bytes_sent, gt: 1000000}}");
+    let mut run = Run::new(&sum);
+    assert_eq!(run.count(0, 0, &bytes("192.0.2.1", "600000")), None);
+    assert_eq!(run.count(0, 10, &bytes("192.0.2.2", "600000")), None, "another group");
+    assert_eq!(run.count(0, 20, &bytes("192.0.2.1", "nan")), None, "what is no number adds nothing");
+    assert_eq!(run.count(0, 30, &bytes("192.0.2.1", "400001")), Some(1_000_001));
+    assert_eq!(run.count(0, 3600, &bytes("192.0.2.1", "1")), None, "the first has left");
+    let average = set("{type: value_avg, rules: a, group-by: ip, timespan: 1d, condition: {field: bytes_sent, gt: 500.5}}");
+    let mut run = Run::new(&average);
+    assert_eq!(run.count(0, 0, &bytes("192.0.2.1", "500")), None);
+    assert_eq!(run.count(0, 1, &bytes("192.0.2.1", "501")), None);
+    assert_eq!(run.count(0, 2, &bytes("192.0.2.1", "700")), Some(567));
+    let mut state = Vec::new();
+    run.state.save(&mut state);
+    let mut later = Run::new(&average);
+    later.state.load(&state).unwrap();
+    assert_eq!(later.count(0, 3, &bytes("192.0.2.1", "567")), run.count(0, 3, &bytes("192.0.2.1", "567")));
+}
+
+#[test]
+fn values_of_several_fields_count_together() {
+    let set = set("{type: value_count, rules: a, group-by: ip, timespan: 1m, condition: {field: [user, host], gte: 3}}");
+    let mut run = Run::new(&set);
+    let of = |user: &str, host: &str| from("192.0.2.1").with("user", user).with("host", host);
+    let counts: Vec<_> =
+        [("a", "x"), ("a", "y"), ("a", "x"), ("b", "x")].iter().map(|(user, host)| run.count(0, 1, &of(user, host))).collect();
+    assert_eq!(counts, [None, None, None, Some(3)]);
+    let wrong = format!(
+        "{BASE}title: t\ncorrelation: {{type: value_sum, rules: a, timespan: 1m, condition: {{field: [x, y], gte: 3}}}}\n"
+    );
+    assert!(errors(&wrong)[0].contains("value_sum adds up the numbers of one field only"), "{:?}", errors(&wrong));
+}

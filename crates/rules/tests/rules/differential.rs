@@ -170,6 +170,28 @@ proptest! {
     }
 
     #[test]
+    fn a_filter_takes_away_just_what_it_matches_by_itself(
+        rules in proptest::collection::vec(rule(&SHORT), 1..6),
+        filter in item(&SHORT),
+        events in proptest::collection::vec(event(text(&SHORT)), 1..12),
+    ) {
+        let alone = |yaml: &str| parse("x.yml", yaml).0;
+        let (plainly, by_itself) = (alone(&rules.concat()), alone(&format!("title: f\ndetection:\n  s: {{{filter}}}\n  condition: s\n")));
+        for condition in ["not s", "s"] {
+            let yaml = format!("title: f\nfilter:\n  s: {{{filter}}}\n  condition: {condition}\n---\n{}", rules.concat());
+            let (set, errors) = RuleSet::compile(alone(&yaml));
+            prop_assert!(errors.is_empty(), "{errors:?}");
+            let (mut scratch, mut found) = (Scratch::new(), Vec::new());
+            for event in &events {
+                set.matches(&mut scratch, &Seen(event, &set), &mut found);
+                let left_out = !plain::matches(&by_itself, event).is_empty();
+                let expected = if left_out { Vec::new() } else { plain::matches(&plainly, event) };
+                prop_assert_eq!(&found, &expected, "{:?}\n{}", event, yaml);
+            }
+        }
+    }
+
+    #[test]
     fn any_text_is_read_without_a_panic(text in "[\\x00-\\x7fé]{0,200}") {
         let (rules, _) = parse("x.yml", &text);
         let _ = RuleSet::compile(rules);

@@ -266,3 +266,23 @@ fn the_entity_is_a_field_like_others() {
     assert!(set.speaks(0));
     assert_eq!(Value::from("x"), Value::Text(b"x"));
 }
+
+#[test]
+fn parts_of_a_date_compare_as_numbers() {
+    let night = "2025-03-01T23:05:00Z";
+    table(&[
+        ("f|hour: 23", night, true),
+        ("f|hour|gte: 22", night, true),
+        ("f|hour|lt: 6", night, false),
+        ("f|hour|neq: 23", night, false),
+        ("f|minute: [5, 6]", night, true),
+        ("f|day: 1", night, true),
+        ("f|week: 9", night, true),
+        ("f|month: 3", night, true),
+        ("f|year|gt: 2024", night, true),
+        ("f|hour: 23", "tonight", false),
+    ]);
+    let rule = |item: &str| format!("title: t\ndetection:\n  s:\n    {item}\n  condition: s\n");
+    assert_eq!(errors(&rule("f|hour|contains: 3")), ["x.yml:4:5: 'hour' can be combined with gt, gte, lt, lte and neq only"]);
+    assert_eq!(errors(&rule("f|hour: noon")), ["x.yml:4:13: 'hour' expects a number, found 'noon'"]);
+}

@@ -1,0 +1,119 @@
+//! `lapwing rules`, and rules that change while the service runs.
+
+mod common;
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use common::{Service, kill};
+
+const SHELL: &str = "title: A web shell is asked\nname: web-shell\nclass: web-shell\nlevel: high\ntags: [attack.t1505.003]\n\
+                     logsource: {category: webserver}\ndetection:\n  shell: {cs-uri-stem|endswith: /shell.php}\n  \
+                     condition: shell\ntests:\n  match:\n    - 'LINE'\n  no_match:\n    - 'Mar  1 10:00:00 web1 app[7]: GET /shell.php'\n";
+const WINDOWS: &str = "title: w\nname: of-windows\nlogsource: {product: windows, category: process_creation}\n\
+                       detection: {s: {Image|endswith: x.exe}, condition: s}\n";
+
+fn line(path: &str) -> String {
+    format!(r#"203.0.113.9 - - [01/Mar/2025:10:00:00 +0000] "GET {path} HTTP/1.1" 200 157 "-" "curl/8.0""#)
+}
+
+fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().expect("a folder");
+    for (name, text) in files {
+        fs::write(folder.path().join(name), text.replace("LINE", &line("/shell.php"))).expect("written");
+    }
+    folder
+}
+
+/// Whether the command ended well, and all that it said.
+fn rules(folder: &Path, arguments: &[&str]) -> (bool, String) {
+    let output =
+        Command::new(env!("CARGO_BIN_EXE_lapwing")).current_dir(folder).arg("rules").args(arguments).output().expect("runs");
+    let text = [output.stdout, output.stderr].concat();
+    (output.status.success(), String::from_utf8(text).expect("UTF-8"))
+}
+
+#[test]
+fn check_names_the_place_of_a_mistake_and_what_was_meant() {
+    let folder = folder(&[("a.yml", SHELL), ("b.yml", WINDOWS)]);
+    let (well, said) = rules(folder.path(), &["check", "."]);
+    assert!(well && said.contains("2 files, 2 rules and 0 filters are right; 1 of them"), "{said}");
+    fs::write(folder.path().join("c.yml"), SHELL.replace("endswith", "endwith")).expect("written");
+    fs::write(folder.path().join("d.yml"), WINDOWS.replace("|endswith: x.exe", "|re: '('").replace("of-", "")).expect("written");
+    let (well, said) = rules(folder.path(), &["check", "."]);
+    assert!(!well, "{said}");
+    assert!(said.contains("./c.yml:8:23: unknown modifier 'endwith'; did you mean 'endswith'?"), "{said}");
+    assert!(said.contains("./d.yml:4:"), "mistakes of rules that nothing applies to are found as well: {said}");
+}
+
+#[test]
+fn list_shows_techniques_and_which_rules_apply() {
+    let folder = folder(&[("a.yml", SHELL), ("b.yml", WINDOWS)]);
+    let (well, said) = rules(folder.path(), &["list", "."]);
+    assert!(well && said.contains("T1505.003") && said.contains("2 rules, 1 applicable"), "{said}");
+    let (_, said) = rules(folder.path(), &["list", ".", "--json"]);
+    assert!(said.lines().count() == 2 && said.contains(r#""applicable":false"#), "{said}");
+}
+
+#[test]
+fn test_runs_the_lines_of_rule_files_and_names_rules_without() {
+    let folder = folder(&[("a.yml", SHELL), ("b.yml", WINDOWS)]);
+    let (well, said) = rules(folder.path(), &["test", ".", "--coverage"]);
+    assert!(well && said.contains("1 rules with 2 test lines, 0 failed"), "{said}");
+    assert!(said.contains("./b.yml:1: no tests: w"), "{said}");
+    let broken = SHELL.replace("endswith: /shell.php", "endswith: /other.php").replace("LINE", &line("/shell.php"));
+    fs::write(folder.path().join("a.yml"), broken).expect("written");
+    let (well, said) = rules(folder.path(), &["test", "."]);
+    assert!(!well && said.contains("A web shell is asked does not match: 203.0.113.9"), "{said}");
+}
+
+#[test]
+fn the_rules_that_come_with_lapwing_pass_their_tests_and_each_has_some() {
+    let folder = folder(&[]);
+    let (well, said) = rules(folder.path(), &["test", "--coverage"]);
+    assert!(well && said.contains(" 0 detections without tests"), "{said}");
+}
+
+#[test]
+fn explain_says_of_each_condition_whether_it_held() {
+    let folder = folder(&[("a.yml", SHELL)]);
+    let (well, said) = rules(folder.path(), &["explain", "a.yml", "--line", &line("/index.php")]);
+    assert!(well && said.contains("A web shell is asked does not match"), "{said}");
+    assert!(said.contains("+ the line is of the log source webserver"), "{said}");
+    assert!(said.contains("- cs-uri-stem ends with '/shell.php'; it is '/index.php'"), "{said}");
+    let (well, said) = rules(folder.path(), &["explain", "login-faild", "--line", "x"]);
+    assert!(!well && said.contains("did you mean login-failed?"), "{said}");
+}
+
+#[test]
+fn a_rule_that_is_added_while_the_service_runs_works_and_a_broken_one_hides_none() {
+    let folder = folder(&[("a.yml", SHELL)]);
+    let data = folder.path().join("data").display().to_string();
+    fs::create_dir(folder.path().join("more")).expect("a folder");
+    let mut service = Service::start(
+        folder.path(),
+        &[
+            ("LAPWING__RULES__PATHS", "[a.yml, more]"),
+            ("LAPWING__RULES__RELOAD_SECONDS", "1"),
+            ("LAPWING__STORE__DIRECTORY", &data),
+        ],
+    );
+    let mut ask = |path: &str, class: &str| {
+        let (status, said) = service.post("/logs", line(path).as_bytes()).expect("an answer");
+        assert_eq!(status, 202, "{said}");
+        service.settle();
+        service.anomalies().iter().any(|anomaly| anomaly["class"] == class)
+    };
+    assert!(ask("/shell.php", "web-shell") && !ask("/late.php", "late"));
+    let late = SHELL.replace("shell.php", "late.php").replace("web-shell", "late");
+    fs::write(folder.path().join("more/b.yml"), late).expect("written");
+    fs::write(folder.path().join("more/c.yml"), "title: [").expect("written");
+    let until = Instant::now() + Duration::from_secs(30);
+    while !ask("/late.php", "late") {
+        assert!(Instant::now() < until, "the new rule does not take effect");
+    }
+    kill(service.pid(), "-HUP");
+    service.stop();
+}
