@@ -17,7 +17,7 @@ mod when;
 use std::sync::Arc;
 
 use lapwing_learn::Lru;
-use lapwing_model::{Event, PARTITIONS, Scope};
+use lapwing_model::{Event, Finding, PARTITIONS, Scope, Score, Severity};
 use lapwing_rules::Scratch;
 use serde::{Deserialize, Serialize};
 
@@ -97,7 +97,7 @@ impl Behaviour {
 
     fn judge(&mut self, plan: &Plan, at: u16, event: &Event, findings: &mut Findings) {
         let Some(entity) = event.keys.get(plan.scope) else { return };
-        let mut turn = Turn { plan, at, event, entity, open: 0, leads: false };
+        let mut turn = Turn { plan, event, entity, open: 0, leads: false, told: Vec::new() };
         let look = if plan.looks { Look::at(event) } else { Look::default() };
         for group in plan.groups.iter().filter(|group| group.when.holds(event, look)) {
             if group.certain {
@@ -108,30 +108,34 @@ impl Behaviour {
             }
             for &rule in &self.matched {
                 for &role in &group.roles[rule] {
-                    turn.play(role, &mut self.buckets, &mut self.covered, findings);
+                    turn.play(role, &mut self.buckets, &mut self.covered);
                 }
             }
         }
         if !self.covered.is_empty() && !turn.leads {
-            turn.cover(&self.buckets, &self.covered, findings);
+            turn.cover(&self.buckets, &self.covered);
         }
+        turn.tell(at, findings);
     }
 }
 
 /// One event's way through the buckets.
 struct Turn<'a> {
     plan: &'a Plan,
-    at: u16,
     event: &'a Event,
     entity: u64,
     /// The gates that are open.
     open: u64,
     /// Something was found that speaks for all that the entity does.
     leads: bool,
+    told: Vec<Told>,
 }
 
+/// A finding, whether it leads, and the earlier events that it is about as well.
+type Told = (Finding, bool, Vec<Place>);
+
 impl Turn<'_> {
-    fn play(&mut self, role: Role, buckets: &mut Lru<Bucket>, covered: &mut Lru<Cover>, findings: &mut Findings) {
+    fn play(&mut self, role: Role, buckets: &mut Lru<Bucket>, covered: &mut Lru<Cover>) {
         let (Role::Fill(number) | Role::Drain(number) | Role::Then(number)) = role;
         let counted = &self.plan.buckets[number];
         if counted.gate & !self.open != 0 {
@@ -140,7 +144,7 @@ impl Turn<'_> {
         let Some(key) = counted.key(self.entity, self.event) else { return };
         let (now, shape) = (self.event.at.nanos(), &counted.scenario.shape);
         match role {
-            Role::Fill(_) => self.fill(number, key, buckets.get_or_insert_with(key, Bucket::default).0, covered, findings),
+            Role::Fill(_) => self.fill(number, key, buckets.get_or_insert_with(key, Bucket::default).0, covered),
             Role::Drain(_) => {
                 if let Some(bucket) = buckets.get(key) {
                     bucket.drain(now, shape);
@@ -152,7 +156,7 @@ impl Turn<'_> {
                 {
                     let count = bucket.count() + 1;
                     // It leads, so that it is not lost in the attack that it crowns.
-                    findings.push_with(self.at, tell::finding(KIND.name, counted, bucket, self.event, count), true, Vec::new());
+                    self.told.push((tell::finding(KIND.name, counted, bucket, self.event, count), true, Vec::new()));
                     self.leads = true;
                     *bucket = Bucket::default();
                 }
@@ -160,7 +164,7 @@ impl Turn<'_> {
         }
     }
 
-    fn fill(&mut self, number: usize, key: u64, bucket: &mut Bucket, covered: &mut Lru<Cover>, findings: &mut Findings) {
+    fn fill(&mut self, number: usize, key: u64, bucket: &mut Bucket, covered: &mut Lru<Cover>) {
         let counted = &self.plan.buckets[number];
         let scenario = &counted.scenario;
         let value = match &scenario.distinct {
@@ -189,11 +193,11 @@ impl Turn<'_> {
             *covered.get_or_insert_with(self.entity, || cover).0 = cover;
         }
         self.leads |= scenario.covers;
-        findings.push_with(self.at, finding, scenario.covers, earlier);
+        self.told.push((finding, scenario.covers, earlier));
     }
 
     /// Tells of an event that no covering bucket counted, but whose entity is covered.
-    fn cover(&self, buckets: &Lru<Bucket>, covered: &Lru<Cover>, findings: &mut Findings) {
+    fn cover(&mut self, buckets: &Lru<Bucket>, covered: &Lru<Cover>) {
         let Some(cover) = covered.peek(self.entity) else { return };
         let now = self.event.at.nanos();
         if now > cover.until || now < cover.began {
@@ -202,7 +206,22 @@ impl Turn<'_> {
         let counted = self.plan.buckets.iter().find(|counted| counted.salt == cover.salt);
         if let (Some(counted), Some(bucket)) = (counted, buckets.peek(cover.bucket)) {
             let finding = tell::finding(KIND.name, counted, bucket, self.event, 1);
-            findings.push_with(self.at, finding, true, Vec::new());
+            self.told.push((finding, true, Vec::new()));
+        }
+    }
+
+    /// Hands out what was found. Buckets that overflow of the same event do not confirm one another: one of them counts, the
+    /// others are only named.
+    fn tell(mut self, at: u16, findings: &mut Findings) {
+        self.told.sort_by_key(|(finding, leads, _)| std::cmp::Reverse((*leads, finding.severity)));
+        let earlier: Vec<Place> = self.told.iter_mut().flat_map(|(_, _, earlier)| std::mem::take(earlier)).collect();
+        let mut told = self.told.into_iter().map(|(finding, leads, _)| (finding, leads));
+        if let Some((finding, leads)) = told.next() {
+            findings.push_with(at, finding, leads, earlier);
+        }
+        for (mut finding, _) in told {
+            (finding.score, finding.severity) = (Score::new(0.1), Severity::Info);
+            findings.push(at, finding);
         }
     }
 }

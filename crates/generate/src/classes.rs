@@ -85,5 +85,6 @@ pub(crate) fn possible(settings: &Settings) -> Vec<&'static Class> {
         SILENCE => settings.silences,
         _ => true,
     };
-    CLASSES.iter().filter(|class| class.kind == settings.kind && possible(class.name)).collect()
+    let asked = |name| settings.only.is_empty() || settings.only.contains(&name);
+    CLASSES.iter().filter(|class| class.kind == settings.kind && possible(class.name) && asked(class.name)).collect()
 }

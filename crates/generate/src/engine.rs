@@ -146,6 +146,9 @@ impl Lines {
     /// The next class of the round and its number of lines: few enough that even a short run sees every class.
     fn draw(&mut self) -> Option<(&'static Class, u32)> {
         let classes = possible(&self.settings);
+        if classes.is_empty() {
+            return None;
+        }
         let share = 0.8 * self.settings.anomaly_share * self.settings.count as f64 / classes.len() as f64;
         if self.round.is_empty() {
             self.round = classes;
@@ -241,6 +244,16 @@ mod tests {
                 assert_eq!(found, expected, "{kind:?} with seed {seed}");
             }
         }
+    }
+
+    #[test]
+    fn only_the_classes_asked_for_occur() {
+        let only = vec!["scanner", "brute-force"];
+        let lines = generate(Settings { only: only.clone(), anomaly_share: 0.1, ..settings(Kind::Web) });
+        let found: BTreeSet<_> = lines.filter_map(|line| line.label).map(|label| label.class).collect();
+        assert_eq!(found, only.into_iter().collect());
+        let none = Settings { only: vec!["no-such-class"], ..settings(Kind::Web) };
+        assert!(generate(none).all(|line| line.label.is_none()));
     }
 
     #[test]

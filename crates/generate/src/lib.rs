@@ -78,6 +78,8 @@ pub struct Settings {
     pub steady: bool,
     /// [`Kind::Web`] only: the log may stop for minutes (the class `silence`); to be left out where lines are sent as they happen.
     pub silences: bool,
+    /// Only these classes of anomalies; all where it is empty. Names that are none of the kind's are as good as absent.
+    pub only: Vec<&'static str>,
 }
 
 impl Default for Settings {
@@ -94,6 +96,7 @@ impl Default for Settings {
             timed: false,
             steady: false,
             silences: true,
+            only: Vec::new(),
         }
     }
 }

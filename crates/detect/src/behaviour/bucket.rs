@@ -108,6 +108,11 @@ impl Bucket {
         self.began
     }
 
+    /// From its first event to its latest, in nanoseconds.
+    pub(super) fn span(&self) -> i64 {
+        self.last.saturating_sub(self.began)
+    }
+
     /// Lets time pass: what leaks leaves, and what has been quiet for long enough begins anew. An event somewhat older than
     /// the latest is as good as a new one; one from another time altogether (the next of two files) begins anew.
     fn pass(&mut self, now: i64, shape: &Shape) {

@@ -14,7 +14,7 @@ pub(super) fn finding(detector: &'static str, counted: &Counted, bucket: &Bucket
     let scenario = &counted.scenario;
     let (score, severity) = weight(scenario.level);
     let began = bucket.began().min(event.at.nanos());
-    let span = words(event.at.nanos().saturating_sub(began));
+    let span = words(bucket.span());
     let distinct = scenario.distinct.as_ref();
     let reason = filled(&scenario.reason, bucket, event, counted, &span);
     let what = distinct.map_or(String::new(), |field| format!(", {} or more different values of {}", bucket.distinct(), field.name()));

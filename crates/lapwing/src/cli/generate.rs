@@ -44,6 +44,9 @@ pub struct Generate {
     /// The share of lines that belong to anomalies, 0 to 0.9 [0.02]
     #[arg(long, value_name = "SHARE", value_parser = share)]
     anomaly_share: Option<f64>,
+    /// Only these classes of anomalies, separated by commas [all; see --list]
+    #[arg(long, value_name = "CLASSES", value_delimiter = ',', value_parser = class)]
+    only: Vec<&'static str>,
     /// Everything random follows from it
     #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,
@@ -84,6 +87,13 @@ impl Mode {
 
 fn rate(text: &str) -> Result<f64, &'static str> {
     text.parse().ok().filter(|rate| (0.0..=1e7).contains(rate)).ok_or("it must be a number from 0 to 10000000")
+}
+
+fn class(text: &str) -> Result<&'static str, String> {
+    let known = || classes().iter().map(|class| class.name);
+    known()
+        .find(|name| *name == text)
+        .ok_or_else(|| format!("there is no such class; there are {}", known().collect::<Vec<_>>().join(", ")))
 }
 
 fn share(text: &str) -> Result<f64, &'static str> {
@@ -170,6 +180,7 @@ impl Generate {
             timed: self.timed,
             steady: paced || live,
             silences: !live,
+            only: self.only.clone(),
         }
     }
 }
