@@ -66,6 +66,9 @@ pub(super) struct Deviation {
     pub parameter: Option<usize>,
 }
 
+/// Evidence from which on a thing is new: it is told with others, and goes to quarantine.
+pub(super) const NEW: f32 = 3.0;
+
 /// The evidence of all: the strongest, and of each other half of what is beyond the ordinary.
 pub(super) fn total(deviations: &[Deviation]) -> f32 {
     const ORDINARY: f32 = 4.0;

@@ -121,7 +121,7 @@ impl Parameter {
     }
 
     fn looks_known(&self, form: &Form) -> bool {
-        self.coverage.unknown(&form.marks) == [0; lapwing_learn::MARK_WORDS]
+        self.coverage.unknown(&form.marks).iter().all(|&word| word == 0)
             && self.shapes.has(form.shape)
             && form.length <= self.lengths.longest()
     }

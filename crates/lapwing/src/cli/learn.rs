@@ -67,7 +67,10 @@ pub fn continued(config: &Config, state: Option<&Path>) -> Result<Blueprint, Fai
 enum Target {
     File(PathBuf),
     /// The directory of a service, which nobody else may use meanwhile.
-    Service { directory: PathBuf, _held: Box<Store> },
+    Service {
+        directory: PathBuf,
+        _held: Box<Store>,
+    },
 }
 
 impl Target {
