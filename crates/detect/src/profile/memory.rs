@@ -165,7 +165,9 @@ impl Memory {
         if !extension.is_empty() && original.len() > 1 {
             around.of_file |= self.endpoints.peek(path::walk(asked.site, original, |_, _| {}).key).is_some();
         }
-        around.folder = self.folders.peek(asked.walked.folder).copied().unwrap_or(false);
+        // At the top nearly everything is new that is looked for blindly; elsewhere a known folder is enough.
+        let direct = self.folders.peek(asked.walked.folder).copied();
+        around.folder = if around.top { direct.is_some() } else { direct == Some(true) };
         around
     }
 

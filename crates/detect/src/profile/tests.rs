@@ -128,6 +128,13 @@ fn parameters_methods_and_paths_never_seen_are_told() {
 }
 
 #[test]
+fn a_path_that_is_not_there_is_not_told_for_being_asked_for() {
+    let mut log = Log::default();
+    log.request("10.9.9.9", "GET", "/backup/db.sql", 404).request("10.9.9.9", "GET", "/shop/list.php.bak", 403);
+    assert!(tell(&mut *shop(), &log).is_empty());
+}
+
+#[test]
 fn a_new_page_beside_known_ones_is_natural_where_pages_come_and_go() {
     let mut log = Log::default();
     for n in 0..3000 {
