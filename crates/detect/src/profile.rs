@@ -27,7 +27,7 @@ mod tests;
 use std::borrow::Cow;
 use std::time::Duration;
 
-use deviation::{Check, Deviation, total};
+use deviation::{Check, Deviation, NEW, total};
 use endpoint::Who;
 use lapwing_model::{Event, Finding, Scope, Score, Severity, Web};
 use memory::Memory;
@@ -68,8 +68,6 @@ const UNVOUCHED: f32 = 2.0;
 
 /// From so much surprise on a request is not learned.
 const STRANGE: f32 = 5.0;
-/// Single things that are at least so surprising go to quarantine.
-const NEW: f32 = 3.0;
 
 #[derive(Debug)]
 struct Profile {
@@ -89,7 +87,7 @@ impl Profile {
     fn judge(&mut self, event: &Event, web: &Web) -> Option<Finding> {
         let memory = self.memory.get_or_insert_with(Memory::new);
         let who = Who { client: event.keys.get(Scope::Client).unwrap_or(0), trusted: self.settings.trust };
-        let mut asked = memory.ask(event, web);
+        let asked = memory.ask(event, web);
         let refused = web.status >= 400;
         if asked.is_plain && memory.learn_expected(&asked, event.at, who, self.generation) {
             return None;
@@ -100,21 +98,20 @@ impl Profile {
             request::parameters(event, web, &mut given);
         }
         if who.trusted {
-            memory.learn(&mut asked, &given, event.at, who, self.generation);
+            memory.learn(&asked, &given, event.at, who, self.generation);
             return None;
         }
         self.deviations.clear();
-        memory.judge(&asked, &given, web.status, &mut self.deviations);
+        let syntax = memory.judge(&asked, &given, web.status, &mut self.deviations);
         let surprise = total(&self.deviations);
         let least = self.settings.surprise + if memory.is_vouched_for(&asked) { 0.0 } else { UNVOUCHED };
         let finding = (surprise >= least).then(|| finding(memory, event, &asked, &given, &self.deviations, surprise));
         if refused {
             return finding;
         }
-        if surprise < STRANGE && !memory.has_new_syntax(&asked, &given) {
-            memory.learn(&mut asked, &given, event.at, who, self.generation);
-        } else if memory.detain(&asked, &given, &self.deviations, event.at, who.client) {
-            memory.learn(&mut asked, &given, event.at, who, self.generation);
+        let ordinary = surprise < STRANGE && !syntax;
+        if ordinary || memory.detain(&asked, &given, &self.deviations, event.at, who.client) {
+            memory.learn(&asked, &given, event.at, who, self.generation);
         }
         finding
     }

@@ -66,6 +66,12 @@ pub(super) struct Deviation {
     pub parameter: Option<usize>,
 }
 
+/// Evidence from which on a thing is new: it is told with others, and goes to quarantine.
+pub(super) const NEW: f32 = 3.0;
+
+/// What is natural to come some day is worth a word beside other things, and none by itself.
+pub(super) const MODEST: f32 = 6.5;
+
 /// The evidence of all: the strongest, and of each other half of what is beyond the ordinary.
 pub(super) fn total(deviations: &[Deviation]) -> f32 {
     const ORDINARY: f32 = 4.0;

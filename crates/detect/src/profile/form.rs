@@ -76,6 +76,18 @@ pub(super) struct Form {
     pub length: u32,
 }
 
+/// The kinds that are natural in a syntax only.
+const SYNTAX: u64 = {
+    let (mut syntax, mut byte) = (1 << CONTROL | 1 << BREAK, b' ');
+    while byte < 127 {
+        if KIND[byte as usize] >= FIRST_SIGN && natural(byte) < SOME {
+            syntax |= 1 << KIND[byte as usize];
+        }
+        byte += 1;
+    }
+    syntax
+};
+
 /// How values are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) enum Writing {
@@ -134,7 +146,7 @@ impl Form {
     fn mark(&mut self, before: u8, kind: u8) {
         let repetition = REPETITION[usize::from(kind)];
         self.marks[0] |= (self.marks[0] >> kind & u64::from(repetition != 0)) << repetition | 1 << kind;
-        let pair = (usize::from(before) * KINDS + usize::from(kind)) * 0x9E3B >> 3 & 255;
+        let pair = (((usize::from(before) * KINDS + usize::from(kind)) * 0x9E3B) >> 3) & 255;
         self.marks[1 + pair / 64] |= 1 << (pair % 64);
     }
 
@@ -145,7 +157,7 @@ impl Form {
 
     /// Whether a sign stands in it that values rarely have by nature and payloads often.
     pub(super) fn has_syntax(&self) -> bool {
-        allowance(self.marks[0], 0) < 0.05
+        self.marks[0] & SYNTAX != 0
     }
 }
 
@@ -206,7 +218,7 @@ pub(super) fn allowance(kinds: u64, known: u64) -> f32 {
 pub(super) const SOME: f32 = 0.1;
 
 /// Of 1 for what any text may have, down to what only a syntax needs.
-fn natural(byte: u8) -> f32 {
+const fn natural(byte: u8) -> f32 {
     match byte {
         b' ' | b'-' | b'.' | b'_' | b',' | b'\'' => 1.0,
         b'"' => 0.3,
@@ -276,7 +288,9 @@ mod tests {
 
     #[test]
     fn what_a_syntax_needs_is_less_natural_than_what_names_need() {
-        assert!(allowance(form("O'Brien-Smith").marks[0], 0) > 0.9);
+        let (name, words) = (form("O'Brien-Smith").marks[0], form("a b").marks[0]);
+        assert!(allowance(name, words) > 0.9 && allowance(name, 0) < 0.2);
+        assert!(allowance(form("a;b").marks[0], words) < 0.05);
         assert!(form("<b>").has_syntax() && form("a;b").has_syntax() && !form("a, b (c)").has_syntax());
     }
 

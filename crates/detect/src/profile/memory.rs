@@ -6,8 +6,7 @@ use lapwing_learn::Lru;
 use lapwing_model::{Event, Timestamp, Web, hash, printable};
 use serde::{Deserialize, Serialize};
 
-use super::NEW;
-use super::deviation::{Check, Deviation};
+use super::deviation::{Check, Deviation, NEW};
 use super::endpoint::{Endpoint, Who, method};
 use super::parameter::{Parameter, shown};
 use super::path::{self, Walked};
@@ -80,11 +79,12 @@ impl Memory {
         let name = [web.domain, event.service].into_iter().find(|text| !text.is_empty());
         let site = name.map_or(1, |name| hash(event.text(name)));
         let target = event.text(web.target);
-        let path = event.path(web);
+        let walked = path::walk(site, target, |_, _| {});
+        let path = &target[..walked.end];
         Asked {
             site,
             path,
-            walked: path::walk(site, path, |_, _| {}),
+            walked,
             method: method(event.text(web.method)),
             method_text: event.text(web.method),
             is_plain: path.len() == target.len() && web.body.is_empty(),
@@ -109,11 +109,21 @@ impl Memory {
         true
     }
 
-    pub(super) fn judge(&self, asked: &Asked<'_>, given: &[Given<'_>], status: u16, out: &mut Vec<Deviation>) {
-        let Some(site) = self.sites.peek(asked.site) else { return };
-        let value = |parameter: Option<&Parameter>, given: &Given<'_>| self.judge_value(site, parameter, given);
+    /// Judges a request. Answers whether a value has signs that payloads have, in a parameter that never had them.
+    pub(super) fn judge(&self, asked: &Asked<'_>, given: &[Given<'_>], status: u16, out: &mut Vec<Deviation>) -> bool {
+        let Some(site) = self.sites.peek(asked.site) else {
+            return given.iter().any(|given| given.form().has_syntax());
+        };
+        let mut syntax = false;
+        let mut value = |parameter: Option<&Parameter>, given: &Given<'_>| {
+            if parameter.is_some_and(|parameter| parameter.expects(given)) {
+                return None;
+            }
+            syntax |= given.form().has_syntax();
+            self.judge_value(site, parameter, given)
+        };
         match self.endpoints.peek(asked.walked.key) {
-            Some(endpoint) => endpoint.judge(asked.method, given, value, out),
+            Some(endpoint) => endpoint.judge(asked.method, given, &mut value, out),
             None => {
                 let last = asked.path.get(asked.walked.last..).unwrap_or_default();
                 out.extend(site.judge(last, self.surroundings(site, asked), status, asked.walked.key));
@@ -122,12 +132,10 @@ impl Memory {
             }
         }
         out.retain(|deviation| deviation.evidence < NEW || !self.quarantine.has_served(item(asked, deviation, given)));
+        syntax
     }
 
     fn judge_value(&self, site: &Site, parameter: Option<&Parameter>, given: &Given<'_>) -> Option<Deviation> {
-        if parameter.is_some_and(|parameter| parameter.expects(given)) {
-            return None;
-        }
         let endpoints = self.names.peek(given.key).copied().unwrap_or_default();
         let others = endpoints.iter().filter_map(|key| self.endpoints.peek(*key)?.parameter(given.key));
         let mut kin: Vec<&Parameter> = others.filter(|other| parameter.is_none_or(|own| !std::ptr::eq(own, *other))).collect();
@@ -157,15 +165,10 @@ impl Memory {
         if !extension.is_empty() && original.len() > 1 {
             around.of_file |= self.endpoints.peek(path::walk(asked.site, original, |_, _| {}).key).is_some();
         }
-        around.folder = self.folders.peek(asked.walked.folder).copied().unwrap_or(false);
+        // At the top nearly everything is new that is looked for blindly; elsewhere a known folder is enough.
+        let direct = self.folders.peek(asked.walked.folder).copied();
+        around.folder = if around.top { direct.is_some() } else { direct == Some(true) };
         around
-    }
-
-    /// Whether a value has signs that payloads have, in a parameter that never had them: not even a young one learns that.
-    pub(super) fn has_new_syntax(&self, asked: &Asked<'_>, given: &[Given<'_>]) -> bool {
-        let endpoint = self.endpoints.peek(asked.walked.key);
-        let known = |given: &Given<'_>| endpoint?.parameter(given.key).map(|parameter| parameter.expects(given));
-        given.iter().any(|given| known(given) != Some(true) && given.form().has_syntax())
     }
 
     /// Puts what is new into quarantine. True where all of it has served already.
@@ -189,7 +192,7 @@ impl Memory {
         served
     }
 
-    pub(super) fn learn(&mut self, asked: &mut Asked<'_>, given: &[Given<'_>], at: Timestamp, who: Who, generation: Duration) {
+    pub(super) fn learn(&mut self, asked: &Asked<'_>, given: &[Given<'_>], at: Timestamp, who: Who, generation: Duration) {
         let key = asked.walked.key;
         if self.endpoints.peek(key).is_none() {
             self.begin(asked, at);
@@ -231,7 +234,9 @@ impl Memory {
         site.learn_extension(extension);
         self.endpoints.get_or_insert_with(asked.walked.key, || Endpoint::new(at));
         let folders = &mut self.folders;
-        path::walk(asked.site, asked.path, |folder, _| drop(folders.get_or_insert_with(folder, || false)));
+        path::walk(asked.site, asked.path, |folder, _| {
+            folders.get_or_insert_with(folder, || false);
+        });
         if let Some(direct) = folders.get(asked.walked.folder) {
             *direct = true;
         }

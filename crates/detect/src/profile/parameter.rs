@@ -4,13 +4,17 @@ use lapwing_learn::{ClosedSet, Coverage, Lengths};
 use lapwing_model::printable;
 use serde::{Deserialize, Serialize};
 
-use super::deviation::{Check, Deviation};
+use super::deviation::{Check, Deviation, MODEST};
 use super::form::{self, CHARACTERS, Form, NEIGHBOURS};
 use super::request::Given;
 
 /// Values up to which a set is closed, and shapes.
 const VALUES: u16 = 64;
 const SHAPES: u16 = 8;
+
+/// Up to so many values are a choice that somebody made; more are a list that may well be longer, by so much.
+const CHOICES: usize = 16;
+const MANY: f32 = 0.3;
 
 /// Values that are kept as text, to tell people what was expected: only of small closed sets, and only what was seen so often
 /// that it is nobody's own (no password is).
@@ -121,7 +125,7 @@ impl Parameter {
     }
 
     fn looks_known(&self, form: &Form) -> bool {
-        self.coverage.unknown(&form.marks) == [0; lapwing_learn::MARK_WORDS]
+        self.coverage.unknown(&form.marks).iter().all(|&word| word == 0)
             && self.shapes.has(form.shape)
             && form.length <= self.lengths.longest()
     }
@@ -140,8 +144,9 @@ impl Parameter {
                 worst = Some(Deviation { check, evidence, item, given: None, parameter: None });
             }
         };
-        if own && !form.is_number() {
-            found(Check::Value, self.values.surprise(0.0), given.identity);
+        if own && !form.is_number() && !kin.iter().any(|kin| kin.knows(given.identity)) {
+            let allowance = if self.values.len() > CHOICES { MANY } else { 0.0 };
+            found(Check::Value, self.values.surprise(allowance), given.identity);
         }
         if all.samples() >= LEAST {
             let new = all.unknown(&form.marks);
@@ -214,9 +219,8 @@ impl Parameter {
     }
 }
 
-/// What is natural to come some day is worth a word beside other things, and none by itself.
+/// The evidence, of what is natural to come some day no more than is modest.
 fn modest(evidence: f32, allowance: f32) -> f32 {
-    const MODEST: f32 = 6.5;
     if allowance >= ORDER { evidence.min(MODEST) } else { evidence }
 }
 

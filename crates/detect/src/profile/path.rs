@@ -10,8 +10,9 @@ pub(super) struct Walked {
     pub key: u64,
     /// Of what stands before the last segment.
     pub folder: u64,
-    /// Where the last segment begins.
+    /// Where the last segment begins, and where the path ends: at its `?`, else at its end.
     pub last: usize,
+    pub end: usize,
 }
 
 /// A longer segment is a title, a token or an attack.
@@ -20,14 +21,18 @@ const LONGEST_WORD: usize = 40;
 /// Bytes of a path that are looked at.
 const MOST_BYTES: usize = 1024;
 
-/// Walks a path; `seed` sets sites apart, `folder` is called with the key and the end of each folder on the way.
+/// Walks a path up to its query; `seed` sets sites apart, `folder` is called with the key and the end of each folder on the way.
 #[inline]
 pub(super) fn walk(seed: u64, path: &[u8], mut folder: impl FnMut(u64, usize)) -> Walked {
-    let path = &path[..path.len().min(MOST_BYTES)];
-    let mut walked = Walked { key: seed, folder: seed, last: 0 };
+    let looked_at = &path[..path.len().min(MOST_BYTES)];
+    let mut walked = Walked { key: seed, folder: seed, last: 0, end: looked_at.len() };
     let (mut digits, mut start) = (false, 0_usize);
-    for (at, &byte) in path.iter().enumerate() {
+    for (at, &byte) in looked_at.iter().enumerate() {
         digits |= byte.is_ascii_digit();
+        if byte == b'?' {
+            walked.end = at;
+            break;
+        }
         if byte == b'/' {
             walked.key = mix(walked.key, segment(&path[start..at], digits));
             folder(walked.key, at);
@@ -35,7 +40,10 @@ pub(super) fn walk(seed: u64, path: &[u8], mut folder: impl FnMut(u64, usize)) -
             (digits, start) = (false, at + 1);
         }
     }
-    walked.key = mix(walked.key, segment(&path[start..], digits) ^ 1);
+    walked.key = mix(walked.key, segment(&looked_at[start..walked.end], digits) ^ 1);
+    if walked.end == MOST_BYTES {
+        walked.end += path[MOST_BYTES..].iter().position(|&byte| byte == b'?').unwrap_or(path.len() - MOST_BYTES);
+    }
     walked
 }
 
@@ -109,6 +117,14 @@ mod tests {
         let walked = walk(7, b"/a/bc/d.txt", |_, end| folders.push(end));
         assert_eq!((folders, walked.last), (vec![0, 2, 5], 6));
         assert_eq!(walk(7, b"/a/bc/e.txt", |_, _| {}).folder, walked.folder);
+    }
+
+    #[test]
+    fn a_path_ends_at_its_query_however_long_it_is() {
+        assert_eq!(walk(7, b"/a/b?c/d", |_, _| {}).key, key("/a/b"));
+        let long = format!("{}?x=1", "/a".repeat(5000));
+        assert_eq!(walk(7, long.as_bytes(), |_, _| {}).end, 10_000);
+        assert_eq!(walk(7, &long.as_bytes()[..1024], |_, _| {}).end, 1024);
     }
 
     #[test]

@@ -4,7 +4,7 @@
 use lapwing_learn::{ClosedSet, Coverage, surprise};
 use serde::{Deserialize, Serialize};
 
-use super::deviation::{Check, Deviation};
+use super::deviation::{Check, Deviation, MODEST};
 use super::parameter::Backing;
 use super::path;
 use super::request::Given;
@@ -25,11 +25,11 @@ const EXTENSIONS: u16 = 48;
 /// and one at the top; and what has the name of a known file with something behind it.
 const COMMON_FILE: f32 = 1.0;
 const OTHER_FILE: f32 = 4.0;
-const NEW_FOLDER: f32 = 1.5;
+const NEW_FOLDER: f32 = 1.0;
 const NEW_TOP: f32 = 2.5;
 const OF_FILE: f32 = 4.0;
 
-/// A path that was answered as not found or not allowed: it is not there, and somebody was told so.
+/// What is left of it where it was refused: it is not there, and somebody was told so. Who asks for many such is another matter.
 const REFUSED: f32 = 0.5;
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -143,9 +143,12 @@ impl Site {
         if around.of_file {
             check = Check::PathOfFile;
             evidence += OF_FILE;
+        } else if around.top && path::is_common(extension) {
+            // Another picture or style sheet, wherever it lies.
+            evidence = evidence.min(MODEST);
         }
         if status >= 400 {
-            evidence *= REFUSED;
+            evidence = (evidence * REFUSED).min(MODEST);
         }
         Some(Deviation { check, evidence, item, given: None, parameter: None })
     }
