@@ -102,6 +102,7 @@ macro_rules! detectors {
 
 detectors! {
     rules,
+    signatures,
     thresholds,
     windows,
     novelty,
