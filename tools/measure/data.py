@@ -1,5 +1,6 @@
 """The inputs, made once into target/bench/."""
 
+import gzip
 import json
 import os
 import re
@@ -22,6 +23,32 @@ def access_log(megabytes):
         f"access-{megabytes}.log",
         lambda out: subprocess.run([sys.executable, ROOT / "tools/vary.py", SAMPLE, str(megabytes)], stdout=out, check=True),
     )
+
+
+def requests(name):
+    """A labelled set of requests as JSON lines in ECS names, and the label of each."""
+    source = DATA / f"web/requests/{name}.jsonl.gz"
+    if not source.exists():
+        raise Skip(f"there is no {os.path.relpath(source, ROOT)}")
+    with gzip.open(source, "rt", encoding="utf-8", errors="replace") as lines:
+        rows = [json.loads(line) for line in lines]
+
+    def convert(out):
+        for number, row in enumerate(rows):
+            event = {
+                "@timestamp": f"2025-03-01T{number // 3600 % 24:02}:{number // 60 % 60:02}:{number % 60:02}Z",
+                "source": {"ip": f"10.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}"},
+                "http": {"request": {"method": row["method"]}, "response": {"status_code": 200}},
+                "url": {"original": row["uri"]},
+                "user_agent": {"original": row.get("ua", "")},
+            }
+            if row.get("body"):
+                event["http"]["request"]["body"] = {"content": row["body"]}
+            if row.get("ref"):
+                event["http"]["request"]["referrer"] = row["ref"]
+            out.write(json.dumps(event, separators=(",", ":")).encode() + b"\n")
+
+    return made(f"requests-{name}.ndjson", convert), [row["label"] for row in rows]
 
 
 def small_log():

@@ -108,6 +108,7 @@ macro_rules! detectors {
 
 detectors! {
     rules,
+    signatures,
     thresholds,
     behaviour,
     windows,

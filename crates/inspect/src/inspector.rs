@@ -42,6 +42,17 @@ pub struct Inspector {
     fired: Vec<u64>,
     budget: usize,
     scratch: Scratch,
+    clean: Vec<Vec<u8>>,
+}
+
+/// How many values are remembered as clean, and the longest of them. Values are compared byte by byte, so that this changes how
+/// fast something is found, never what.
+const CLEAN: usize = 512;
+const LONGEST_CLEAN: usize = 256;
+
+/// Where a value is remembered.
+fn slot(place: Place, value: &[u8]) -> usize {
+    (xxhash_rust::xxh3::xxh3_64(value) as usize).wrapping_add(place as usize) % CLEAN
 }
 
 /// Buffers, kept from value to value.
@@ -59,8 +70,17 @@ impl Inspector {
     #[must_use]
     pub fn new(rules: Arc<Rules>) -> Inspector {
         let words = rules.rules.len().div_ceil(64);
-        let scratch = Scratch { candidates: vec![0; words], seen: vec![0; rules.called.len().div_ceil(64)], ..Scratch::default() };
-        Inspector { rules, host: Vec::new(), hits: Vec::new(), fired: vec![0; words], budget: BUDGET, scratch }
+        let scratch =
+            Scratch { candidates: vec![0; words], seen: vec![0; rules.called.len().div_ceil(64)], ..Scratch::default() };
+        Inspector {
+            rules,
+            host: Vec::new(),
+            hits: Vec::new(),
+            fired: vec![0; words],
+            budget: BUDGET,
+            scratch,
+            clean: vec![Vec::new(); CLEAN],
+        }
     }
 
     /// Begins with another request, of the site's own `host` (empty where that is not known).
@@ -85,10 +105,26 @@ impl Inspector {
         &self.rules
     }
 
+    /// Looks at what comes again and again (paths, user agents, referrers), unless it was found clean not long ago.
+    pub(crate) fn remembered(&mut self, place: Place, value: &[u8], look: impl FnOnce(&mut Inspector)) {
+        let slot = slot(place, value);
+        if value.is_empty() || self.clean[slot] == value {
+            return;
+        }
+        let (before, budget) = (self.hits.len(), self.budget);
+        look(self);
+        // Only what was looked at in full, and did not depend on what the request had before it.
+        if self.hits.is_empty() && before == 0 && budget > value.len() && value.len() <= LONGEST_CLEAN {
+            self.clean[slot].clear();
+            self.clean[slot].extend_from_slice(value);
+        }
+    }
+
     /// Looks at one value as it came over the wire.
     pub fn value(&mut self, place: Place, name: &[u8], value: &[u8]) {
         let seen = marks(value);
-        let plain = seen & !marks::PLAIN == 0 && value.len() > SHORT && !matches!(place, Place::Path | Place::Agent | Place::Line);
+        let plain =
+            seen & !marks::PLAIN == 0 && value.len() > SHORT && !matches!(place, Place::Path | Place::Agent | Place::Line);
         if plain || value.is_empty() || self.budget == 0 {
             return;
         }
@@ -102,11 +138,11 @@ impl Inspector {
         let text = std::mem::take(&mut scratch.text);
         let seen = marks(&text);
         let at = Spot { place, name, value, plus };
-        self.view(View::Text, &text, &mut scratch, &at);
+        self.view(View::Text, &text, &mut scratch, &at, seen & marks::SIGNS != 0);
         let mut view = std::mem::take(&mut scratch.view);
         for reading in View::ALL {
             if reading.read(&text, seen, &mut view) {
-                self.view(reading, &view, &mut scratch, &at);
+                self.view(reading, &view, &mut scratch, &at, seen & marks::SIGNS != 0);
             }
         }
         (scratch.text, scratch.view) = (text, view);
@@ -114,9 +150,9 @@ impl Inspector {
     }
 
     /// Looks at one reading of a value.
-    fn view(&mut self, view: View, text: &[u8], scratch: &mut Scratch, at: &Spot<'_>) {
+    fn view(&mut self, view: View, text: &[u8], scratch: &mut Scratch, at: &Spot<'_>, signs: bool) {
         let rules = self.rules.clone();
-        if !candidates(&rules, text, scratch, at.place, view) {
+        if !candidates(&rules, text, scratch, (at.place, view, signs)) {
             return;
         }
         scratch.tokens.clear();
@@ -158,7 +194,7 @@ impl Inspector {
 }
 
 /// Marks the rules whose literals stand in the text; whether there are any.
-fn candidates(rules: &Rules, text: &[u8], scratch: &mut Scratch, place: Place, view: View) -> bool {
+fn candidates(rules: &Rules, text: &[u8], scratch: &mut Scratch, (place, view, signs): (Place, View, bool)) -> bool {
     let mut any = false;
     for found in rules.automaton.find_overlapping_iter(text) {
         let literal = found.pattern().as_usize();
@@ -181,7 +217,7 @@ fn candidates(rules: &Rules, text: &[u8], scratch: &mut Scratch, place: Place, v
             for &rule in &rules.called[literal] {
                 let number = usize::from(rule);
                 let rule = &rules.rules[number];
-                if rule.places & place.bit() != 0 && rule.views & view.bit() != 0 {
+                if rule.places & place.bit() != 0 && rule.views & view.bit() != 0 && (signs || !rule.signs) {
                     scratch.candidates[number / 64] |= 1 << (number % 64);
                     called = true;
                 }

@@ -44,6 +44,7 @@ pub const BUILTIN: &[(&str, &str)] = &[
     ("ssi.yml", include_str!("../../../signatures/ssi.yml")),
     ("ssrf.yml", include_str!("../../../signatures/ssrf.yml")),
     ("template-injection.yml", include_str!("../../../signatures/template-injection.yml")),
+    ("xss-words.yml", include_str!("../../../signatures/xss-words.yml")),
     ("xss.yml", include_str!("../../../signatures/xss.yml")),
     ("xxe.yml", include_str!("../../../signatures/xxe.yml")),
 ];

@@ -12,7 +12,8 @@ pub fn required(hir: &Hir) -> Option<Vec<Vec<u8>>> {
         HirKind::Empty | HirKind::Look(_) => None,
         HirKind::Literal(literal) => Some(vec![literal.0.to_vec()]),
         HirKind::Class(_) => exact(hir),
-        HirKind::Repetition(repetition) => (repetition.min > 0).then(|| required(&repetition.sub)).flatten(),
+        HirKind::Repetition(repetition) if repetition.min > 0 => repeated(hir).or_else(|| required(&repetition.sub)),
+        HirKind::Repetition(_) => None,
         HirKind::Capture(capture) => required(&capture.sub),
         HirKind::Alternation(all) => {
             let mut list = Vec::new();
@@ -35,6 +36,13 @@ fn concat(all: &[Hir]) -> Option<Vec<Vec<u8>>> {
     let mut best: Option<Vec<Vec<u8>>> = None;
     let mut run: Option<Vec<Vec<u8>>> = None;
     for one in all {
+        // Of what is repeated, the first copies stand next to what comes before, the last ones next to what comes after.
+        if let Some(copies) = repeated(one) {
+            let before = run.take().and_then(|before| product(&before, &copies)).unwrap_or_else(|| copies.clone());
+            keep(&mut best, &before);
+            run = Some(copies);
+            continue;
+        }
         let exact = exact(one);
         run = match (run.take(), exact) {
             (Some(before), Some(after)) => {
@@ -57,6 +65,15 @@ fn concat(all: &[Hir]) -> Option<Vec<Vec<u8>>> {
         keep(&mut best, &run);
     }
     best
+}
+
+/// The least copies of what is repeated, where that is a literal.
+fn repeated(hir: &Hir) -> Option<Vec<Vec<u8>>> {
+    let HirKind::Repetition(repetition) = hir.kind() else { return None };
+    let sub = exact(&repetition.sub).filter(|list| repetition.min > 0 && list.len() <= 3)?;
+    // Several texts may follow each other in any order: one copy is all that is sure.
+    let copies = if sub.len() == 1 { (repetition.min as usize).min(8) } else { 1 };
+    Some(sub.into_iter().map(|text| text.repeat(copies)).collect())
 }
 
 /// All texts that it matches, where they are few.
@@ -113,6 +130,8 @@ mod tests {
         assert_eq!(of(r"(?:sleep|benchmark)\s*\("), ["benchmark", "sleep"]);
         assert_eq!(of(r"\bor\b\s*1"), ["or"]);
         assert_eq!(of(r"[.][.][/]"), ["../"]);
+        assert_eq!(of(r"x\.{2,}/y?"), ["x.."]);
+        assert_eq!(of(r"(?:/\.{1,3}){3,}"), ["/."]);
         assert_eq!(of(r"a*|b"), [""; 0]);
         assert_eq!(of(r"<(?:script|svg)[ />]"), ["<script ", "<script/", "<script>", "<svg ", "<svg/", "<svg>"]);
     }

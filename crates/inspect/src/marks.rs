@@ -18,8 +18,12 @@ pub const UPPER: u16 = 1 << 11;
 pub const MARKUP: u16 = 1 << 12;
 /// `-`, `_`, `,`, `@`: in names, numbers and addresses.
 pub const JOINT: u16 = 1 << 13;
+pub const DOT: u16 = 1 << 15;
 /// Everything else that is no letter and no digit.
 pub const OTHER: u16 = 1 << 14;
+
+/// Signs that paths and words do without.
+pub const SIGNS: u16 = PERCENT | PLUS | AMPERSAND | BACKSLASH | HIGH | STAR | QUOTE | SHELL | CONTROL | BLANK | MARKUP | OTHER;
 
 /// Only letters, digits and what joins them: nothing to decode, nothing to hide behind.
 pub const PLAIN: u16 = UPPER | JOINT;
@@ -45,6 +49,7 @@ const fn table() -> [u16; 256] {
             0..=31 | 127 => CONTROL,
             b'<' | b'(' | b'=' | b':' => MARKUP,
             b'-' | b'_' | b',' | b'@' => JOINT,
+            b'.' => DOT,
             0x80..=0xff => HIGH,
             _ => OTHER,
         };

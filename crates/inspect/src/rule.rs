@@ -19,6 +19,9 @@ pub(crate) struct File {
     on: Vec<Place>,
     #[serde(default)]
     views: Vec<Reading>,
+    /// Only where the value has a sign that no path or word has.
+    #[serde(default)]
+    signs: bool,
     rules: Vec<Written>,
 }
 
@@ -71,6 +74,7 @@ pub struct Rule {
     pub(crate) check: Check,
     pub(crate) foreign: bool,
     pub(crate) names: Vec<String>,
+    pub(crate) signs: bool,
     pub(crate) literals: Vec<Vec<u8>>,
     /// Values that it must match, and must not.
     pub matching: Vec<String>,
@@ -125,7 +129,7 @@ impl File {
     pub(crate) fn rules(self, name: &str, rules: &mut Vec<Rule>, errors: &mut Vec<String>) {
         for written in self.rules {
             let id = written.id.clone();
-            match written.compile(&self.class, &self.on, &self.views) {
+            match written.compile(&self.class, &self.on, &self.views, self.signs) {
                 Ok(rule) => rules.push(rule),
                 Err(error) => errors.push(format!("{name}: rule {id}: {error}")),
             }
@@ -134,7 +138,7 @@ impl File {
 }
 
 impl Written {
-    fn compile(self, class: &str, on: &[Place], views: &[Reading]) -> Result<Rule, String> {
+    fn compile(self, class: &str, on: &[Place], views: &[Reading], signs: bool) -> Result<Rule, String> {
         let own = |own: &[Place]| if own.is_empty() { on.to_vec() } else { own.to_vec() };
         let on = match own(&self.on) {
             on if on.is_empty() => Place::INPUT.to_vec(),
@@ -162,6 +166,7 @@ impl Written {
             check,
             foreign: self.foreign,
             names: self.names,
+            signs,
             literals,
             matching: self.matching,
             not_matching: self.not_matching,
@@ -173,9 +178,9 @@ impl Written {
 fn literals_of(regex: &str) -> Result<Vec<Vec<u8>>, String> {
     let mut parser = regex_syntax::ParserBuilder::new().utf8(false).unicode(false).dot_matches_new_line(true).build();
     let hir = parser.parse(regex).map_err(|error| format!("regex cannot be read: {error}"))?;
-    literals::required(&hir)
-        .filter(|list| list.iter().all(|literal| !literal.is_empty()))
-        .ok_or_else(|| "no literal has to be in what the regex matches; add one, so that it need not run on every value".to_owned())
+    literals::required(&hir).filter(|list| list.iter().all(|literal| !literal.is_empty())).ok_or_else(|| {
+        "no literal has to be in what the regex matches; add one, so that it need not run on every value".to_owned()
+    })
 }
 
 impl From<Reading> for View {

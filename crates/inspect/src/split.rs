@@ -10,7 +10,7 @@ impl Inspector {
     /// A request's target as asked for: path, and query after `?`.
     pub fn target(&mut self, target: &[u8]) {
         let (path, query) = cut(target, b'?');
-        self.value(Place::Path, b"", path);
+        self.remembered(Place::Path, path, |this| this.value(Place::Path, b"", path));
         if let Some(query) = query {
             self.query(query, Place::Name, Place::Value);
         }
@@ -47,6 +47,10 @@ impl Inspector {
 
     /// Where the client says that it comes from: an address of another site, with parameters of its own.
     pub fn referrer(&mut self, referrer: &[u8]) {
+        self.remembered(Place::Referrer, referrer, |this| this.look_at_referrer(referrer));
+    }
+
+    fn look_at_referrer(&mut self, referrer: &[u8]) {
         let (page, query) = cut(referrer, b'?');
         self.value(Place::Referrer, b"", page);
         if let Some(query) = query {
@@ -55,7 +59,7 @@ impl Inspector {
     }
 
     pub fn agent(&mut self, agent: &[u8]) {
-        self.value(Place::Agent, b"", agent);
+        self.remembered(Place::Agent, agent, |this| this.value(Place::Agent, b"", agent));
     }
 
     /// A body: a form's parameters, JSON's names and values, else as it is.
@@ -101,7 +105,8 @@ fn string_end(text: &[u8], mut at: usize) -> usize {
 
 /// Whether a body begins as forms do: a name, then `=`.
 fn is_form(body: &[u8]) -> bool {
-    let name = body.iter().take(100).take_while(|byte| !matches!(**byte, b'=' | b'<' | b'>' | b' ' | b'\r' | b'\n' | b'"')).count();
+    let name =
+        body.iter().take(100).take_while(|byte| !matches!(**byte, b'=' | b'<' | b'>' | b' ' | b'\r' | b'\n' | b'"')).count();
     body.get(name) == Some(&b'=')
 }
 

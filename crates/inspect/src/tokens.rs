@@ -9,7 +9,8 @@
 //! | `n` | a name or any other word |
 //! | `f` | a word right before a parenthesis |
 //! | `&` | `and`, `or`, `xor`, `&&`, `||`, `having`, `where`, `when`, `on` |
-//! | `o` | an operator: `=`, `<`, `+`, `like`, `in`, `is`, `between`... |
+//! | `o` | a comparison: `=`, `<`, `like`, `in`, `is`, `between`... |
+//! | `a` | arithmetic: `+`, `-`, `*`... |
 //! | `k` | a word that begins or continues a statement: `select`, `from`, `into`... |
 //! | `u` | `union`, `except`, `intersect` |
 //! | `g` | `order by`, `group by`, `limit`, `procedure` |
@@ -54,12 +55,8 @@ fn token(text: &[u8], at: usize, out: &mut Vec<u8>) -> usize {
         b'/' if next == b'*' => comment(text.len(), out),
         b'&' if next == b'&' => logic(at + 2, out),
         b'|' if next == b'|' => logic(at + 2, out),
-        b'=' | b'<' | b'>' | b'!' | b'+' | b'-' | b'*' | b'/' | b'%' | b'^' | b'~' | b'|' | b'&' | b':' => {
-            if out.last() != Some(&b'o') {
-                out.push(b'o');
-            }
-            at + 1
-        }
+        b'=' | b'<' | b'>' | b'!' => operator(b'o', at, out),
+        b'+' | b'-' | b'*' | b'/' | b'%' | b'^' | b'~' | b'|' | b'&' | b':' => operator(b'a', at, out),
         b'0'..=b'9' => number(text, at, out),
         b'.' if next.is_ascii_digit() => number(text, at, out),
         b'@' => {
@@ -69,6 +66,14 @@ fn token(text: &[u8], at: usize, out: &mut Vec<u8>) -> usize {
         b'a'..=b'z' | b'_' | b'$' | 0x80.. => word(text, at, out),
         _ => at + 1,
     }
+}
+
+/// Several operators in a row are one.
+fn operator(class: u8, at: usize, out: &mut Vec<u8>) -> usize {
+    if !matches!(out.last(), Some(b'o' | b'a')) {
+        out.push(class);
+    }
+    at + 1
 }
 
 fn comment(end: usize, out: &mut Vec<u8>) -> usize {
@@ -120,7 +125,10 @@ fn number(text: &[u8], at: usize, out: &mut Vec<u8>) -> usize {
 
 fn word_end(text: &[u8], at: usize) -> usize {
     let at = at.min(text.len());
-    at + text[at..].iter().take_while(|byte| byte.is_ascii_alphanumeric() || matches!(**byte, b'_' | b'$' | b'.' | 0x80..)).count()
+    at + text[at..]
+        .iter()
+        .take_while(|byte| byte.is_ascii_alphanumeric() || matches!(**byte, b'_' | b'$' | b'.' | 0x80..))
+        .count()
 }
 
 fn word(text: &[u8], at: usize, out: &mut Vec<u8>) -> usize {
@@ -132,7 +140,7 @@ fn word(text: &[u8], at: usize, out: &mut Vec<u8>) -> usize {
         0 => {}
         b'n' if called => out.push(b'f'),
         b'n' if out.last() == Some(&b'n') => {}
-        b'o' if out.last() == Some(&b'o') => {}
+        b'o' | b'a' if matches!(out.last(), Some(b'o' | b'a')) => {}
         class => out.push(class),
     }
     end
@@ -140,7 +148,8 @@ fn word(text: &[u8], at: usize, out: &mut Vec<u8>) -> usize {
 
 fn class(word: &[u8]) -> u8 {
     match word {
-        b"and" | b"or" | b"xor" | b"having" | b"where" | b"when" | b"on" | b"div" | b"mod" => b'&',
+        b"and" | b"or" | b"xor" | b"having" | b"where" | b"when" | b"on" => b'&',
+        b"div" | b"mod" => b'a',
         b"like" | b"rlike" | b"regexp" | b"in" | b"is" | b"between" | b"sounds" | b"ilike" | b"similar" | b"glob" | b"escape"
         | b"collate" | b"binary" => b'o',
         b"not" | b"all" | b"distinct" | b"by" => 0,
