@@ -95,7 +95,13 @@ fn main() {
             }
             if shown == format!("{set}/{}", request.label) && found.is_empty() != normal {
                 let ids: Vec<_> = inspector.hits().iter().map(|hit| rules.rules()[hit.rule].id.as_str()).collect();
-                println!("{} | {} | {} | {}", request.uri, request.body, if request.agent.contains("Chrome/120") { "" } else { &request.agent }, ids.join(" "));
+                println!(
+                    "{} | {} | {} | {}",
+                    request.uri,
+                    request.body,
+                    if request.agent.contains("Chrome/120") { "" } else { &request.agent },
+                    ids.join(" ")
+                );
             }
         }
         for (label, halves) in labels {

@@ -178,9 +178,9 @@ impl Written {
 fn literals_of(regex: &str) -> Result<Vec<Vec<u8>>, String> {
     let mut parser = regex_syntax::ParserBuilder::new().utf8(false).unicode(false).dot_matches_new_line(true).build();
     let hir = parser.parse(regex).map_err(|error| format!("regex cannot be read: {error}"))?;
-    literals::required(&hir)
-        .filter(|list| list.iter().all(|literal| !literal.is_empty()))
-        .ok_or_else(|| "no literal has to be in what the regex matches; add one, so that it need not run on every value".to_owned())
+    literals::required(&hir).filter(|list| list.iter().all(|literal| !literal.is_empty())).ok_or_else(|| {
+        "no literal has to be in what the regex matches; add one, so that it need not run on every value".to_owned()
+    })
 }
 
 impl From<Reading> for View {

@@ -105,7 +105,8 @@ fn string_end(text: &[u8], mut at: usize) -> usize {
 
 /// Whether a body begins as forms do: a name, then `=`.
 fn is_form(body: &[u8]) -> bool {
-    let name = body.iter().take(100).take_while(|byte| !matches!(**byte, b'=' | b'<' | b'>' | b' ' | b'\r' | b'\n' | b'"')).count();
+    let name =
+        body.iter().take(100).take_while(|byte| !matches!(**byte, b'=' | b'<' | b'>' | b' ' | b'\r' | b'\n' | b'"')).count();
     body.get(name) == Some(&b'=')
 }
 

@@ -125,7 +125,10 @@ fn number(text: &[u8], at: usize, out: &mut Vec<u8>) -> usize {
 
 fn word_end(text: &[u8], at: usize) -> usize {
     let at = at.min(text.len());
-    at + text[at..].iter().take_while(|byte| byte.is_ascii_alphanumeric() || matches!(**byte, b'_' | b'$' | b'.' | 0x80..)).count()
+    at + text[at..]
+        .iter()
+        .take_while(|byte| byte.is_ascii_alphanumeric() || matches!(**byte, b'_' | b'$' | b'.' | 0x80..))
+        .count()
 }
 
 fn word(text: &[u8], at: usize, out: &mut Vec<u8>) -> usize {

@@ -80,7 +80,7 @@ mod tests {
         assert_eq!(decoded("&lt;svg&#x2F;onload&equals;1&gt"), "<svg/onload=1>");
         assert_eq!(decoded("j&#0000097;va"), "java");
         assert_eq!(decoded("\\u003cscript\\x3e\\u{61}"), "<script>a");
-        assert_eq!(decoded("%c0%ae%c0%ae%c0%af%e0%80%ae%f0%80%80%af"), "../" .to_owned() + "./");
+        assert_eq!(decoded("%c0%ae%c0%ae%c0%af%e0%80%ae%f0%80%80%af"), "../".to_owned() + "./");
         assert_eq!(decoded("%ef%bc%9cscript%ef%bc%9e"), "<script>");
         assert_eq!(decoded("%26lt%3B"), "<");
     }
