@@ -287,6 +287,11 @@ impl Rule {
     pub fn matches_plainly(&self, place: Place, name: &[u8], view: View, text: &[u8]) -> bool {
         let named = self.names.is_empty() || self.names.iter().any(|own| own.as_bytes().eq_ignore_ascii_case(name));
         let mut lines = Vec::new();
+        let signs = marks(text) & marks::SIGNS != 0;
+        let marked = |mark: &Vec<u8>| text.windows(mark.len()).any(|part| part == mark);
+        if self.signs && !signs || matches!(self.check, Check::Sql(_)) && !self.literals.iter().any(marked) {
+            return false;
+        }
         let regex = match &self.check {
             Check::Text(regex) => regex.get(),
             Check::Sql(regex) => {
