@@ -121,7 +121,9 @@ mod tests {
 
     fn of(regex: &str) -> Vec<String> {
         let hir = regex_syntax::ParserBuilder::new().utf8(false).unicode(false).build().parse(regex).expect("a regex");
-        required(&hir).unwrap_or_default().into_iter().map(|literal| String::from_utf8_lossy(&literal).into_owned()).collect()
+        let mut list = required(&hir).unwrap_or_default();
+        list.sort();
+        list.into_iter().map(|literal| String::from_utf8_lossy(&literal).into_owned()).collect()
     }
 
     #[test]
