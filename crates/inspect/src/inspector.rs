@@ -138,11 +138,13 @@ impl Inspector {
         let text = std::mem::take(&mut scratch.text);
         let seen = marks(&text);
         let at = Spot { place, name, value, plus };
-        self.view(View::Text, &text, &mut scratch, &at, seen & marks::SIGNS != 0);
+        // A comment of SQL is all of signs that `1--` has.
+        let signs = seen & marks::SIGNS != 0 || text.ends_with(b"--");
+        self.view(View::Text, &text, &mut scratch, &at, signs);
         let mut view = std::mem::take(&mut scratch.view);
         for reading in View::ALL {
             if reading.read(&text, seen, &mut view) {
-                self.view(reading, &view, &mut scratch, &at, seen & marks::SIGNS != 0);
+                self.view(reading, &view, &mut scratch, &at, signs);
             }
         }
         (scratch.text, scratch.view) = (text, view);
@@ -275,5 +277,29 @@ impl Spot<'_> {
             value: within(from..shown.len()),
             matched: within(matched),
         }
+    }
+}
+
+impl Rule {
+    /// Whether the rule matches one reading of a value, asked without automaton and literals: what the matcher is tested against.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn matches_plainly(&self, place: Place, name: &[u8], view: View, text: &[u8]) -> bool {
+        let named = self.names.is_empty() || self.names.iter().any(|own| own.as_bytes().eq_ignore_ascii_case(name));
+        let mut lines = Vec::new();
+        let signs = marks(text) & marks::SIGNS != 0;
+        let marked = |mark: &Vec<u8>| text.windows(mark.len()).any(|part| part == mark);
+        if self.signs && !signs || matches!(self.check, Check::Sql(_)) && !self.literals.iter().any(marked) {
+            return false;
+        }
+        let regex = match &self.check {
+            Check::Text(regex) => regex.get(),
+            Check::Sql(regex) => {
+                readings(text, &mut lines, &mut Vec::new());
+                regex.get()
+            }
+        };
+        let text = if lines.is_empty() { text } else { &lines };
+        self.places & place.bit() != 0 && self.views & view.bit() != 0 && named && regex.is_some_and(|regex| regex.is_match(text))
     }
 }

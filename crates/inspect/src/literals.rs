@@ -121,12 +121,14 @@ mod tests {
 
     fn of(regex: &str) -> Vec<String> {
         let hir = regex_syntax::ParserBuilder::new().utf8(false).unicode(false).build().parse(regex).expect("a regex");
-        required(&hir).unwrap_or_default().into_iter().map(|literal| String::from_utf8_lossy(&literal).into_owned()).collect()
+        let mut list = required(&hir).unwrap_or_default();
+        list.sort();
+        list.into_iter().map(|literal| String::from_utf8_lossy(&literal).into_owned()).collect()
     }
 
     #[test]
     fn the_rarest_literals_that_must_be_there_are_chosen() {
-        assert_eq!(of(r"union\s+(?:all\s+)?select"), ["select"]);
+        assert_eq!(of(r"union\s+(?:all\s+)?select"), ["union"]);
         assert_eq!(of(r"(?:sleep|benchmark)\s*\("), ["benchmark", "sleep"]);
         assert_eq!(of(r"\bor\b\s*1"), ["or"]);
         assert_eq!(of(r"[.][.][/]"), ["../"]);
