@@ -106,7 +106,7 @@ pub fn scan(patterns: &[String], state: Option<&Path>, config: &Config) -> Resul
     let mut gathering = Gathering::new(config);
     let blocks = files.map(|block| block.map(|block| block.records).map_err(Failed::from));
     pipeline::through(&learn::continued(config, state)?, config.workers(), blocks, Failed::new, |outcome| {
-        gathering.take(&outcome)
+        gathering.take(&outcome);
     })?;
     progress.end();
     gathering.lost("too-long", tally.loss(loss::TOO_LONG));
