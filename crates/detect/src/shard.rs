@@ -11,11 +11,14 @@ pub struct Shard {
     seats: Vec<Seat>,
 }
 
-/// One detector for one partition of its keys.
+/// One detector for one partition of its keys; one without state (of scope event) for all partitions of the shard, since what
+/// it has looked at before saves it work.
 struct Seat {
     name: &'static str,
     scope: Scope,
-    partition: usize,
+    partitions: Vec<usize>,
+    /// The positions of its events, where it has several partitions.
+    positions: Vec<u16>,
     order: u32,
     detector: Box<dyn Detector>,
 }
@@ -31,9 +34,12 @@ impl Shard {
         let kinds = ALL.iter().filter(|kind| (kind.enabled)(&setup.settings));
         let scoped = kinds.flat_map(|kind| kind.scopes.iter().map(move |&scope| (kind, scope)));
         for (number, (kind, scope)) in scoped.enumerate() {
-            for partition in (0..PARTITIONS).filter(|partition| partition % shards.max(1) == index) {
-                let order = (number * PARTITIONS + partition) as u32;
-                seats.push(Seat { name: kind.name, scope, partition, order, detector: (kind.build)(setup, scope) });
+            let own: Vec<_> = (0..PARTITIONS).filter(|partition| partition % shards.max(1) == index).collect();
+            let runs = if scope == Scope::Event { own.len().max(1) } else { 1 };
+            for partitions in own.chunks(runs) {
+                let order = (number * PARTITIONS + partitions[0]) as u32;
+                let (partitions, detector) = (partitions.to_vec(), (kind.build)(setup, scope));
+                seats.push(Seat { name: kind.name, scope, partitions, positions: Vec::new(), order, detector });
             }
         }
         Shard { seats }
@@ -84,7 +90,7 @@ impl Shard {
     /// Forgets everything about one key of a scope.
     pub fn forget(&mut self, scope: Scope, key: u64) {
         let partition = lapwing_model::partition(key);
-        let of_key = |seat: &&mut Seat| seat.scope == scope && seat.partition == partition;
+        let of_key = |seat: &&mut Seat| seat.scope == scope && seat.partitions.contains(&partition);
         self.seats.iter_mut().filter(of_key).for_each(|seat| seat.detector.forget(key));
     }
 
@@ -101,7 +107,16 @@ impl Shard {
 
 impl Seat {
     fn judge(&mut self, batch: &Batch, findings: &mut Findings) {
-        let mut mine = batch.route(self.scope, self.partition);
+        let mut positions = std::mem::take(&mut self.positions);
+        let mut mine = match self.partitions.as_slice() {
+            [partition] => batch.route(self.scope, *partition),
+            several => {
+                positions.clear();
+                several.iter().for_each(|&partition| positions.extend_from_slice(batch.route(self.scope, partition)));
+                positions.sort_unstable();
+                &positions
+            }
+        };
         for &(before, now) in &batch.ticks {
             let (passed, rest) = mine.split_at(mine.partition_point(|&at| at < before));
             mine = rest;
@@ -110,6 +125,7 @@ impl Seat {
             self.detector.tick(now, findings);
         }
         self.observe(batch, mine, findings);
+        self.positions = positions;
     }
 
     fn observe(&mut self, batch: &Batch, mine: &[u16], findings: &mut Findings) {
@@ -120,7 +136,7 @@ impl Seat {
     }
 
     fn key(&self) -> String {
-        format!("{}/{}/{}", self.name, self.scope, self.partition)
+        format!("{}/{}/{}", self.name, self.scope, self.partitions[0])
     }
 }
 
