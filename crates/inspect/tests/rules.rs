@@ -18,7 +18,8 @@ fn every_rule_matches_the_values_it_says_and_no_others() {
     for (number, rule) in rules.rules().iter().enumerate() {
         let mut matches = |value: &String| {
             inspector.begin(b"");
-            inspector.value(rule.first, b"q", value.as_bytes());
+            let name = rule.names.first().map_or("q", String::as_str);
+            inspector.value(rule.first, name.as_bytes(), value.as_bytes());
             inspector.hits().iter().any(|hit| hit.rule == number)
         };
         wrong.extend(
