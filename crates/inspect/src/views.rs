@@ -152,7 +152,7 @@ mod tests {
 
     fn read(view: View, text: &str) -> String {
         let mut out = Vec::new();
-        view.read(text.as_bytes(), crate::marks::marks(text.as_bytes()), &mut out);
+        view.read(text.as_bytes(), marks::marks(text.as_bytes()), &mut out);
         String::from_utf8_lossy(&out).into_owned()
     }
 
