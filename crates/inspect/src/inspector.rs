@@ -17,6 +17,8 @@ const BUDGET: usize = 128 << 10;
 const KEPT: usize = 200;
 /// A plain word up to this length may still be a command or the name of an event handler.
 const SHORT: usize = 22;
+/// The same for names of parameters, some of which stand for a known hole.
+const SHORT_NAME: usize = 40;
 
 /// A rule that a value of the request matched. Each rule is told once per request.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,7 +34,8 @@ pub struct Hit {
     pub matched: Vec<u8>,
 }
 
-/// Inspects requests. Owned by one thread; remembers nothing from one request to the next.
+/// Inspects requests. Owned by one thread. From one request to the next it remembers only values that it found clean, in 512
+/// slots: that saves looking at them again and never changes what is found.
 #[derive(Debug)]
 pub struct Inspector {
     rules: Arc<Rules>,
@@ -123,8 +126,9 @@ impl Inspector {
     /// Looks at one value as it came over the wire.
     pub fn value(&mut self, place: Place, name: &[u8], value: &[u8]) {
         let seen = marks(value);
+        let short = if place == Place::Name { SHORT_NAME } else { SHORT };
         let plain =
-            seen & !marks::PLAIN == 0 && value.len() > SHORT && !matches!(place, Place::Path | Place::Agent | Place::Line);
+            seen & !marks::PLAIN == 0 && value.len() > short && !matches!(place, Place::Path | Place::Agent | Place::Line);
         if plain || value.is_empty() || self.budget == 0 {
             return;
         }

@@ -35,6 +35,8 @@ struct Written {
     on: Vec<Place>,
     #[serde(default)]
     views: Vec<Reading>,
+    /// What the file says of signs, said anew for this rule.
+    signs: Option<bool>,
     /// Matched against the decoded value in lower case.
     regex: Option<String>,
     /// Matched against the SQL tokens of the value: see `tokens`.
@@ -73,7 +75,8 @@ pub struct Rule {
     pub(crate) views: u8,
     pub(crate) check: Check,
     pub(crate) foreign: bool,
-    pub(crate) names: Vec<String>,
+    /// The only parameters that it looks at; any where there are none.
+    pub names: Vec<String>,
     pub(crate) signs: bool,
     pub(crate) literals: Vec<Vec<u8>>,
     /// Values that it must match, and must not.
@@ -166,7 +169,7 @@ impl Written {
             check,
             foreign: self.foreign,
             names: self.names,
-            signs,
+            signs: self.signs.unwrap_or(signs),
             literals,
             matching: self.matching,
             not_matching: self.not_matching,

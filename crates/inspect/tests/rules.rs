@@ -18,7 +18,8 @@ fn every_rule_matches_the_values_it_says_and_no_others() {
     for (number, rule) in rules.rules().iter().enumerate() {
         let mut matches = |value: &String| {
             inspector.begin(b"");
-            inspector.value(rule.first, b"q", value.as_bytes());
+            let name = rule.names.first().map_or("q", String::as_str);
+            inspector.value(rule.first, name.as_bytes(), value.as_bytes());
             inspector.hits().iter().any(|hit| hit.rule == number)
         };
         wrong.extend(
@@ -50,4 +51,103 @@ fn a_rule_with_a_fault_is_told_of_and_the_others_run() {
     inspector.begin(b"");
     inspector.value(Place::Value, b"q", b"an evil value");
     assert_eq!(conclude(&inspector.rules().clone(), inspector.hits()).len(), 1);
+}
+
+/// What people type and sites link to, near to what attacks look like.
+const EVERYDAY: &[&str] = &[
+    "user1",
+    "user_info",
+    "Sam",
+    "config/settings",
+    "home/garden",
+    "lib/music",
+    "net use",
+    "bash script",
+    "which one",
+    "eval board",
+    "netstat port numbers",
+    "id",
+    "ls",
+    "dir",
+    "tables; drop leaf",
+    "red; select a size",
+    "sleep (hours)",
+    "union square 5",
+    "1 union square",
+    "first; declare bankruptcy",
+    "see more ... /next",
+    "what??/why",
+    "fruits etc/nuts",
+    "rock 'n' roll",
+    "O'Neill and sons",
+    "Tom & Jerry",
+    "a & id cards",
+    "C++ & Java",
+    "R&D / sales",
+    "50% off",
+    "x <- y",
+    "the onload = of the ship",
+    "h2<h1 (",
+    "I <3 you",
+    "<test></test>",
+    "java.lang.NullPointerException",
+    "document.cookie",
+    "constructor",
+    "group by size",
+    "order by phone",
+    "{name}",
+    "{{name}}",
+    "$5 (new)",
+    "price: $10; tax: $2",
+    "john@example.org",
+    "2024-01-01T00:00:00+01:00",
+    "Straße 5, Köln",
+    "/home/user1",
+    "/de/config/",
+    "see file: notes.txt",
+    "http://news.example/story/12?a=b",
+    "what is 7*7?",
+    "(1+2)*3",
+    "mail; to: you",
+    "null",
+    "true",
+    "*",
+    "#1 dad",
+    "C#",
+    "he said \"hi\"; then left",
+    "it's",
+    "'quoted'",
+    "a - b -- c",
+    "either/or",
+    "12\" vinyl",
+    "copy; paste",
+    "date; time",
+    "top | best",
+    "en|fr",
+    "key=value&other=1",
+    "a=1;b=2",
+    "[x] done",
+    "x[0]",
+    "@home",
+    "^top",
+    "~100",
+    "1,2,3",
+    "1/2",
+    "10-20",
+    "3-null",
+];
+
+#[test]
+fn everyday_values_raise_nothing() {
+    let mut inspector = Inspector::new(rules());
+    let mut wrong = Vec::new();
+    for value in EVERYDAY {
+        inspector.begin(b"");
+        inspector.value(Place::Value, b"q", value.replace('%', "%25").replace('+', "%2b").as_bytes());
+        for found in conclude(&inspector.rules().clone(), inspector.hits()) {
+            let ids: Vec<_> = found.hits.iter().map(|hit| &inspector.rules().rules()[hit.rule].id).collect();
+            wrong.push(format!("{value} is {}: {ids:?}", found.class));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
