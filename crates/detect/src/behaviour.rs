@@ -58,7 +58,7 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        Settings { enabled: true, buckets: 65_536 }
+        Settings { enabled: true, buckets: 16_384 }
     }
 }
 

@@ -9,6 +9,9 @@ use crate::literals;
 use crate::place::Place;
 use crate::views::View;
 
+/// Bytes that the states of one regular expression may take while it searches; beyond it they are made anew.
+const CACHE: usize = 64 << 10;
+
 /// A rule file: rules of one class of attack, and what they have in common.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -110,7 +113,7 @@ impl Lazy {
     pub(crate) fn get(&self) -> Option<&Regex> {
         let compile = || {
             let mut builder = RegexBuilder::new(&self.source);
-            builder.unicode(false).dot_matches_new_line(true).multi_line(self.lines).size_limit(4 << 20);
+            builder.unicode(false).dot_matches_new_line(true).multi_line(self.lines).size_limit(4 << 20).dfa_size_limit(CACHE);
             builder.build().ok()
         };
         self.regex.get_or_init(compile).as_ref()

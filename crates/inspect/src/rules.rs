@@ -36,7 +36,7 @@ impl Rules {
             }
         }
         let automaton = AhoCorasick::builder()
-            .kind(Some(AhoCorasickKind::DFA))
+            .kind(Some(AhoCorasickKind::ContiguousNFA))
             .match_kind(MatchKind::Standard)
             .build(literals.iter().map(|(literal, _)| literal));
         let called = literals.into_iter().map(|(_, called)| called).collect();
