@@ -22,7 +22,7 @@ use super::Blueprint;
 use super::sequencer::Sequencer;
 
 /// Blocks per worker that may be between the feeder and the joiner at once: enough that none waits for another to finish.
-const IN_FLIGHT: usize = 3;
+const IN_FLIGHT: usize = 2;
 
 /// What is to be parsed and judged. `M` is the caller's own and comes back, untouched, with the outcome.
 #[derive(Debug)]
