@@ -63,7 +63,7 @@ pub fn parse_record(record: &Record) -> (Understood, Event) {
 fn look_at(event: &Event, record: &Record) {
     assert!(event.raw.len() <= record.body.len());
     assert!(event.decoded.len() <= record.body.len() * 20 + 64, "{} bytes decoded", event.decoded.len());
-    assert!(event.fields.len() <= 128);
+    assert!(event.others.len() <= 128);
     assert_ne!(event.skeleton, 0);
     for names in Field::known() {
         let _ = event.get(&Field::named(names[0]));
