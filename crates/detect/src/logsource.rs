@@ -278,24 +278,10 @@ pub fn fields(set: &RuleSet) -> Vec<Asked> {
 
 #[cfg(test)]
 mod tests {
-    use bytes::Bytes;
-    use lapwing_model::{Origin, Position, Record, Timestamp};
-    use lapwing_parse::Parser;
     use lapwing_rules::{Scratch, parse};
 
     use super::*;
-
-    fn read(line: &str) -> Event {
-        let record = Record {
-            body: Bytes::copy_from_slice(line.as_bytes()),
-            origin: Origin::new("test"),
-            position: Position::default(),
-            received: Timestamp::from_seconds(1_900_000_000),
-        };
-        let mut events = Vec::new();
-        Parser::new().parse(&record, &mut events);
-        events.remove(0)
-    }
+    use crate::testing::read;
 
     /// Whether a rule of that log source and selection matches the line.
     fn matches(source: &str, selection: &str, line: &str) -> bool {

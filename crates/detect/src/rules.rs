@@ -187,24 +187,10 @@ fn asked<'a>(criteria: &'a Criteria, names: &mut Vec<&'a str>) {
 
 #[cfg(test)]
 mod tests {
-    use bytes::Bytes;
-    use lapwing_model::{Level as LogLevel, Origin, Position, Record, Timestamp};
-    use lapwing_parse::Parser;
+    use lapwing_model::Level as LogLevel;
 
     use super::*;
-    use crate::testing::{Line, detector, observe, setup};
-
-    fn read(line: &str) -> Event {
-        let record = Record {
-            body: Bytes::copy_from_slice(line.as_bytes()),
-            origin: Origin::new("test"),
-            position: Position::default(),
-            received: Timestamp::from_seconds(1_900_000_000),
-        };
-        let mut events = Vec::new();
-        Parser::new().parse(&record, &mut events);
-        events.remove(0)
-    }
+    use crate::testing::{Line, detector, observe, read, setup};
 
     #[test]
     fn every_builtin_rule_matches_the_lines_it_says_and_no_others() {

@@ -102,6 +102,19 @@ pub(crate) fn detector(name: &str, scope: Scope) -> Box<dyn Detector> {
     (kind.build)(&setup(), scope)
 }
 
+/// The first event of a line, as parsing reads it.
+pub(crate) fn read(line: &str) -> Event {
+    let record = Record {
+        body: Bytes::copy_from_slice(line.as_bytes()),
+        origin: Origin::new("test"),
+        position: Position::default(),
+        received: Timestamp::from_seconds(1_900_000_000),
+    };
+    let mut events = Vec::new();
+    lapwing_parse::Parser::new().parse(&record, &mut events);
+    events.remove(0)
+}
+
 /// Default settings and the rules that come with Lapwing.
 pub(crate) fn setup() -> crate::Setup {
     let texts = crate::rules::BUILTIN.iter().chain(crate::behaviour::BUILTIN);
