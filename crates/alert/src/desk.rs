@@ -192,6 +192,8 @@ fn first_of(verdict: &Verdict, group: u64) -> Anomaly {
         parts: Vec::new(),
         expected: String::new(),
         observed: String::new(),
+        one_in: 0,
+        silenced_by: String::new(),
         evidence: verdict.evidence.iter().cloned().collect(),
         state: State::Open,
         note: String::new(),
@@ -208,6 +210,8 @@ fn describe(anomaly: &mut Anomaly, verdict: &Verdict) {
     anomaly.expected.clone_from(&strongest.expected);
     anomaly.observed.clone_from(&strongest.observed);
     anomaly.parts.clone_from(&verdict.parts);
+    anomaly.one_in = verdict.one_in;
+    anomaly.silenced_by.clone_from(&verdict.silenced_by);
 }
 
 fn group_key(entity: &Entity, class: &str) -> u64 {
@@ -250,6 +254,8 @@ mod tests {
             score: Score::new(score),
             severity: Severity::of(Score::new(score)),
             parts: Vec::new(),
+            one_in: 1,
+            silenced_by: String::new(),
             findings: vec![finding],
             evidence: Some(Evidence { file: "a.log".into(), line: second.unsigned_abs(), text: "x".into() }),
         }

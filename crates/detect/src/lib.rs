@@ -15,7 +15,7 @@ mod testing;
 use std::sync::Arc;
 
 pub use batch::{BATCH_EVENTS, Batch, Events};
-pub use ensemble::{Ensemble, Settings as EnsembleSettings};
+pub use ensemble::{Ensemble, Marks, Mode, Settings as EnsembleSettings};
 pub use findings::{Findings, Found};
 use lapwing_model::{Scope, Timestamp};
 use lapwing_rules::RuleSet;
@@ -47,6 +47,11 @@ pub trait Detector: Send {
     /// Forgets everything about one key of its scope. A detector whose scope is the session must; for others nobody asks.
     fn forget(&mut self, _key: u64) {}
 
+    /// How much of what it needs to see to be sure it has seen, from 0 to 1; none for one that does not learn.
+    fn maturity(&self) -> Option<f32> {
+        None
+    }
+
     /// How many keys (clients, sources...) it keeps state for, for `/metrics`.
     fn entities(&self) -> usize {
         0
@@ -71,7 +76,11 @@ pub struct Kind {
 #[serde(rename_all = "lowercase")]
 pub enum Family {
     Rules,
+    /// Counts against thresholds that people can read.
     Statistical,
+    /// Learned by itself what is ordinary; scores by [`lapwing_model::Score::of_tail`].
+    Learned,
+    /// The same over the order of events.
     Sequence,
 }
 
@@ -79,6 +88,7 @@ pub enum Family {
 #[derive(Debug, Clone)]
 pub struct Setup {
     pub settings: Settings,
+    pub mode: Mode,
     pub rules: Arc<RuleSet>,
     pub behaviours: Arc<behaviour::Behaviours>,
 }
@@ -86,7 +96,7 @@ pub struct Setup {
 impl Default for Setup {
     fn default() -> Self {
         let (rules, behaviours) = (Arc::new(RuleSet::compile(Vec::new()).0), Arc::default());
-        Setup { settings: Settings::default(), rules, behaviours }
+        Setup { settings: Settings::default(), mode: Mode::default(), rules, behaviours }
     }
 }
 

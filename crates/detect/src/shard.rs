@@ -31,7 +31,7 @@ impl Shard {
     #[must_use]
     pub fn new(setup: &Setup, index: usize, shards: usize) -> Shard {
         let mut seats = Vec::new();
-        let kinds = ALL.iter().filter(|kind| (kind.enabled)(&setup.settings));
+        let kinds = ALL.iter().filter(|kind| setup.mode.includes(kind.family) && (kind.enabled)(&setup.settings));
         let scoped = kinds.flat_map(|kind| kind.scopes.iter().map(move |&scope| (kind, scope)));
         for (number, (kind, scope)) in scoped.enumerate() {
             let own: Vec<_> = (0..PARTITIONS).filter(|partition| partition % shards.max(1) == index).collect();
@@ -92,6 +92,18 @@ impl Shard {
         let partition = lapwing_model::partition(key);
         let of_key = |seat: &&mut Seat| seat.scope == scope && seat.partitions.contains(&partition);
         self.seats.iter_mut().filter(of_key).for_each(|seat| seat.detector.forget(key));
+    }
+
+    /// How far each kind of detector that still learns is, from 0 to 1: of its partitions the one that has seen most.
+    #[must_use]
+    pub fn learning(&self) -> BTreeMap<&'static str, f32> {
+        let mut learning = BTreeMap::new();
+        for (name, maturity) in self.seats.iter().filter_map(|seat| Some((seat.name, seat.detector.maturity()?))) {
+            let most: &mut f32 = learning.entry(name).or_default();
+            *most = most.max(maturity);
+        }
+        learning.retain(|_, maturity| *maturity < 1.0);
+        learning
     }
 
     /// How many keys each kind of detector keeps state for.

@@ -48,6 +48,10 @@ pub struct Verdict {
     pub score: Score,
     pub severity: Severity,
     pub parts: Vec<Part>,
+    /// One in so many events scored as high, of those seen until now.
+    pub one_in: u64,
+    /// What would have kept it from being an anomaly, in words; empty for one that is none.
+    pub silenced_by: String,
     pub findings: Vec<Finding>,
     /// The line; none where a silence or another absence is what was found.
     pub evidence: Option<Evidence>,

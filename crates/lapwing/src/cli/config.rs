@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use lapwing_alert::Allowance;
 use lapwing_detect::behaviour::Behaviours;
 use lapwing_detect::{ALL, EnsembleSettings, Setup};
 use lapwing_model::Severity;
@@ -39,6 +40,8 @@ pub struct Config {
 pub struct Alerts {
     /// Only anomalies at least this severe are told; all are stored.
     pub at: Severity,
+    /// Of those below `high`, no more than about so many are told, the strongest of them: `20 per day`.
+    pub budget: Option<Allowance>,
     /// Print alerts as JSON lines.
     pub console: bool,
     /// Append alerts as JSON lines to this file.
@@ -50,6 +53,7 @@ impl Default for Alerts {
     fn default() -> Self {
         Alerts {
             at: Severity::Low,
+            budget: None,
             console: true,
             file: Some("alerts.json".into()),
             grouping: lapwing_alert::Settings::default(),
@@ -116,8 +120,8 @@ impl Config {
             tracing::error!("{error}");
         }
         let settings = self.detectors.clone();
-        let detectors = Setup { settings, rules: Arc::new(rules), behaviours: Arc::new(behaviours) };
-        Ok(Blueprint { detectors, ensemble: self.ensemble.clone(), templates: self.templates.clone(), warm: None })
+        let detectors = Setup { settings, mode: self.ensemble.mode, rules: Arc::new(rules), behaviours: Arc::new(behaviours) };
+        Ok(Blueprint { detectors, ensemble: self.ensemble.clone(), templates: self.templates.clone(), ..Blueprint::default() })
     }
 
     /// The rules and behaviours that are to be loaded, what is wrong with the others, and what is probably misspelt in any.
@@ -140,7 +144,7 @@ impl Config {
     /// # Errors
     /// As [`Config::rule_set`].
     pub fn loaded(&self) -> Result<Loaded, Failed> {
-        let detectors = ALL.iter().filter(|kind| (kind.enabled)(&self.detectors)).map(|kind| kind.name).collect();
+        let detectors = ALL.iter().filter(|kind| self.ensemble.mode.includes(kind.family) && (kind.enabled)(&self.detectors)).map(|kind| kind.name).collect();
         Ok(Loaded { rules: self.rule_set()?.0.rules().len(), detectors })
     }
 }

@@ -45,6 +45,7 @@ async fn serve(config: &Config) -> Result<Exit, Failed> {
         workers: config.workers(),
         grouping: config.alerts.grouping.clone(),
         tell_at: config.alerts.at,
+        budget: config.alerts.budget,
         sinks: sinks(config)?,
         keeping: config.store.clone(),
         clock: pipeline::clock,

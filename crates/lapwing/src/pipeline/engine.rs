@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use lapwing_detect::{Batch, Ensemble, Findings, Found, Shard, State};
+use lapwing_detect::{Batch, Ensemble, Findings, Found, Marks, Shard, State};
 use lapwing_model::{Keys, Record, Scope, Verdict};
 use lapwing_parse::{Parser, Understood};
 use lapwing_rules::RuleSet;
@@ -41,7 +41,7 @@ impl Engine {
             parser: Parser::new(),
             sequencer: blueprint.sequencer(None)?,
             shard: blueprint.shard(0, 1, None)?,
-            ensemble: blueprint.ensemble(),
+            ensemble: blueprint.ensemble(None)?,
             rules: None,
         })
     }
@@ -64,12 +64,18 @@ impl Engine {
     pub fn save(&self) -> State {
         let mut state = Blueprint::sequencer_state(&self.sequencer);
         self.shard.save(&mut state);
+        self.ensemble.save(&mut state);
         state
     }
 
     /// Other rules take effect from the next event on.
     pub fn reload(&mut self, rules: Arc<RuleSet>) {
         self.rules = Some(rules);
+    }
+
+    /// What people say of anomalies from now on.
+    pub fn heed(&mut self, marks: Arc<Marks>) {
+        self.ensemble.heed(marks);
     }
 
     /// Forgets what is known of one session.

@@ -1,6 +1,7 @@
 use std::sync::{Arc, Mutex};
 
 use crossbeam_channel::Sender;
+use lapwing_detect::Marks;
 use lapwing_model::{Anomaly, Timestamp};
 use lapwing_rules::RuleSet;
 use lapwing_source::Intake;
@@ -29,6 +30,7 @@ pub struct Live {
 #[derive(Debug, Clone)]
 pub struct Reload {
     pub(super) rules: Sender<Arc<RuleSet>>,
+    pub(super) marks: Sender<Arc<Marks>>,
     pub(super) engine: Arc<Mutex<Engine>>,
     pub(super) blueprint: Arc<Mutex<Blueprint>>,
 }
@@ -40,6 +42,16 @@ impl Reload {
         lock(&self.engine).reload(rules.clone());
         // Where nobody takes it, the service is about to end.
         let _ = self.rules.send(rules);
+    }
+}
+
+impl Reload {
+    /// What people say of anomalies takes effect: from the next block of the stream on.
+    pub fn marks(&self, marks: Arc<Marks>) {
+        lock(&self.blueprint).marks = marks.clone();
+        lock(&self.engine).heed(marks.clone());
+        // Where nobody takes it, the service is about to end.
+        let _ = self.marks.send(marks);
     }
 }
 

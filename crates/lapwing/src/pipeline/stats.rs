@@ -33,6 +33,8 @@ pub struct Stats {
     pub lag: Duration,
     /// Blocks between the intake and the verdicts.
     pub in_flight: usize,
+    /// Findings muted because people expect them.
+    pub muted: u64,
     pub journal_bytes: u64,
     pub snapshot_at: Option<Timestamp>,
     pub figures: Figures,
@@ -61,10 +63,10 @@ impl Stats {
                 *self.findings.entry((finding.detector, verdict.severity)).or_default() += 1;
             }
         }
-        let entities = std::mem::take(&mut self.figures.entities);
-        self.figures = joined.figures.clone();
+        let before = std::mem::replace(&mut self.figures, joined.figures.clone());
         if self.figures.entities.is_empty() {
-            self.figures.entities = entities;
+            // Not told with every batch.
+            (self.figures.entities, self.figures.learning) = (before.entities, before.learning);
         }
     }
 

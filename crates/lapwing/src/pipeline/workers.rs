@@ -13,7 +13,7 @@ use std::thread::JoinHandle;
 use std::time::Instant;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, select, unbounded};
-use lapwing_detect::{Batch, Ensemble, Findings, Shard, State};
+use lapwing_detect::{Batch, Ensemble, Findings, Marks, Shard, State};
 use lapwing_model::{Event, Record, Timestamp, Verdict};
 use lapwing_parse::{Parser, Understood};
 use lapwing_rules::RuleSet;
@@ -57,6 +57,24 @@ pub struct Figures {
     pub templates: usize,
     pub templates_evicted: u64,
     pub entities: BTreeMap<&'static str, usize>,
+    /// How far each kind of detector is that still learns, from 0 to 1.
+    pub learning: BTreeMap<&'static str, f32>,
+}
+
+impl Figures {
+    fn add(&mut self, memory: Memory) {
+        memory.entities.into_iter().for_each(|(kind, count)| *self.entities.entry(kind).or_default() += count);
+        for (kind, far) in memory.learning {
+            let farthest = self.learning.entry(kind).or_default();
+            *farthest = farthest.max(far);
+        }
+    }
+}
+
+/// What one worker's detectors remember.
+struct Memory {
+    entities: BTreeMap<&'static str, usize>,
+    learning: BTreeMap<&'static str, f32>,
 }
 
 /// A worker panicked: what it knew is lost, so the pipeline does not go on without it.
@@ -93,7 +111,7 @@ pub struct Joiner<M> {
 
 enum Part<M> {
     Batch(Sequenced<M>),
-    Judged { sequence: u64, findings: Findings, state: Option<State>, entities: Option<BTreeMap<&'static str, usize>> },
+    Judged { sequence: u64, findings: Findings, state: Option<State>, memory: Option<Memory> },
     Poisoned(Poisoned),
 }
 
@@ -165,7 +183,7 @@ pub fn start<M: Send + 'static>(
     let joiner = Joiner {
         parts: parts_out,
         permits: permits_out,
-        ensemble: blueprint.ensemble(),
+        ensemble: blueprint.ensemble(state)?,
         shards: workers,
         next: 0,
         waiting: BTreeMap::new(),
@@ -190,6 +208,17 @@ impl<M> Joiner<M> {
     #[must_use]
     pub fn in_flight(&self) -> usize {
         self.permits.len()
+    }
+
+    /// What people say of anomalies, from the next outcome on.
+    pub fn heed(&mut self, marks: Arc<Marks>) {
+        self.ensemble.heed(marks);
+    }
+
+    /// Findings that were muted because people expect them.
+    #[must_use]
+    pub fn muted(&self) -> u64 {
+        self.ensemble.muted()
     }
 
     /// Gives a batch back that is done with: its memory is used again. (Memory that one thread takes and another frees, again
@@ -228,13 +257,12 @@ impl<M> Joiner<M> {
                 let number = sequenced.number;
                 self.waiting.entry(number).or_default().sequenced = Some(sequenced);
             }
-            Part::Judged { sequence, findings, state, entities } => {
+            Part::Judged { sequence, findings, state, memory } => {
                 let gathered = self.waiting.entry(sequence).or_default();
                 gathered.findings.push(findings);
                 gathered.state.extend(state.unwrap_or_default());
-                let counted = gathered.sequenced.as_mut().map(|sequenced| &mut sequenced.figures.entities);
-                if let (Some(counted), Some(entities)) = (counted, entities) {
-                    entities.into_iter().for_each(|(kind, count)| *counted.entry(kind).or_default() += count);
+                if let (Some(sequenced), Some(memory)) = (&mut gathered.sequenced, memory) {
+                    sequenced.figures.add(memory);
                 }
             }
             Part::Poisoned(poisoned) => self.poisoned = Some(poisoned),
@@ -253,6 +281,7 @@ impl<M> Joiner<M> {
         let verdicts = self.ensemble.conclude(&batch, Findings::in_order(findings));
         let state = sequencer.map(|sequencer| {
             state.extend(sequencer);
+            self.ensemble.save(&mut state);
             state
         });
         Some(Joined { batch, understood, verdicts, state, figures, memo })
@@ -325,7 +354,7 @@ impl<M> Line<M> {
             clamped: self.sequencer.clamped(),
             templates: self.sequencer.miner().len(),
             templates_evicted: self.sequencer.miner().evicted(),
-            entities: BTreeMap::new(),
+            ..Figures::default()
         };
         // A send fails only where the receiver is gone, and then nobody waits for what is sent.
         let sequenced =
@@ -406,8 +435,9 @@ impl<M> Worker<M> {
             self.shard.save(&mut state);
             state
         });
-        let entities = (batch.barrier || sequence.is_multiple_of(64)).then(|| self.shard.entities());
-        let _ = self.parts.send(Part::Judged { sequence, findings, state, entities });
+        let told = batch.barrier || sequence.is_multiple_of(64);
+        let memory = told.then(|| Memory { entities: self.shard.entities(), learning: self.shard.learning() });
+        let _ = self.parts.send(Part::Judged { sequence, findings, state, memory });
     }
 
     fn in_line(&self, act: impl FnOnce(&mut Line<M>)) {

@@ -37,6 +37,11 @@ struct Body<'a> {
     parts: Cow<'a, [Part]>,
     expected: Cow<'a, str>,
     observed: Cow<'a, str>,
+    // Rows of the first version have neither.
+    #[serde(default)]
+    one_in: u64,
+    #[serde(default)]
+    silenced_by: Cow<'a, str>,
     evidence: Cow<'a, [Evidence]>,
 }
 
@@ -52,6 +57,8 @@ pub(super) fn encode_body(anomaly: &Anomaly) -> rusqlite::Result<String> {
         parts,
         expected: Cow::Borrowed(&anomaly.expected),
         observed: Cow::Borrowed(&anomaly.observed),
+        one_in: anomaly.one_in,
+        silenced_by: Cow::Borrowed(&anomaly.silenced_by),
         evidence: Cow::Borrowed(&anomaly.evidence),
     };
     serde_json::to_string(&body).map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))
@@ -123,6 +130,8 @@ fn decode(row: &Row<'_>) -> rusqlite::Result<Anomaly> {
         parts: body.parts.into_owned(),
         expected: body.expected.into_owned(),
         observed: body.observed.into_owned(),
+        one_in: body.one_in,
+        silenced_by: body.silenced_by.into_owned(),
         evidence: body.evidence.into_owned(),
         note: row.get(12)?,
     })
