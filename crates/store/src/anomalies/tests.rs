@@ -468,7 +468,7 @@ fn what_a_person_says_of_an_anomaly_is_kept_as_a_mark_and_can_be_taken_back() {
     drop(store);
     let mut store = Store::open(dir.path()).unwrap();
     let reader = store.reader().unwrap();
-    assert_eq!(reader.marks().unwrap(), [Mark::of(&one, State::Expected, made, expires)]);
+    assert_eq!(reader.marks().unwrap(), [lapwing_model::Mark::of(&one, State::Expected, made, expires)]);
     store.set(one.id, &say(State::Real)).unwrap();
     assert_eq!(reader.marks().unwrap()[0].said, State::Real);
     store.set(one.id, &say(State::Open)).unwrap();
