@@ -1,9 +1,8 @@
 //! What flows to the detectors: events in order, the seconds of event time that pass between them, and who judges which.
 
-use std::sync::Arc;
-
 use lapwing_model::{Event, PARTITIONS, Scope, Timestamp, hash, partition};
-use lapwing_rules::RuleSet;
+
+use crate::Rulebook;
 
 /// Events in input order, shared read-only by everybody who judges them.
 #[derive(Debug, Default)]
@@ -15,8 +14,8 @@ pub struct Batch {
     pub ticks: Vec<(u16, Timestamp)>,
     /// The earliest and the latest time that the events tell of.
     pub span: Option<(Timestamp, Timestamp)>,
-    /// Rules that take effect before the first of these events.
-    pub rules: Option<Arc<RuleSet>>,
+    /// Rules and behaviours that take effect before the first of these events.
+    pub rulebook: Option<Rulebook>,
     /// After this batch every judge hands out its state, for a snapshot.
     pub barrier: bool,
     routes: Routes,
@@ -31,7 +30,7 @@ impl Batch {
         let routes = Routes::of(&events);
         let times = || events.iter().map(|event| event.at);
         let span = times().min().zip(times().max());
-        Batch { sequence, events, ticks, span, rules: None, barrier: false, routes }
+        Batch { sequence, events, ticks, span, rulebook: None, barrier: false, routes }
     }
 
     /// The positions of the events that partition `number` of a scope judges.

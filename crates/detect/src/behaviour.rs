@@ -28,7 +28,7 @@ use plan::{Plan, Role, value_hash};
 use when::Look;
 
 use crate::logsource::Seen;
-use crate::{Detector, Events, Family, Findings, Kind, Setup};
+use crate::{Detector, Events, Family, Findings, Kind, Rulebook, Setup};
 
 pub const KIND: Kind = Kind {
     name: "behaviour",
@@ -65,6 +65,7 @@ impl Default for Settings {
 /// The buckets of one scope, for one partition of its keys.
 #[derive(Debug)]
 struct Behaviour {
+    scope: Scope,
     plan: Option<Arc<Plan>>,
     buckets: Lru<Bucket>,
     /// Entities of which everything belongs to an overflow.
@@ -87,7 +88,8 @@ impl Behaviour {
     fn new(setup: &Setup, scope: Scope) -> Behaviour {
         let buckets = setup.settings.behaviour.buckets.div_ceil(PARTITIONS);
         Behaviour {
-            plan: setup.behaviours.plan(scope),
+            scope,
+            plan: setup.rulebook.behaviours.plan(scope),
             buckets: Lru::new(buckets),
             covered: Lru::new(buckets.div_ceil(16)),
             scratch: Scratch::new(),
@@ -248,6 +250,11 @@ impl Detector for Behaviour {
         self.buckets.set_capacity(buckets);
         self.covered.set_capacity(covered);
         Ok(())
+    }
+
+    /// Buckets that are written as before keep what is in them; those that are gone are forgotten as time passes.
+    fn reload(&mut self, rulebook: &Rulebook) {
+        self.plan = rulebook.behaviours.plan(self.scope);
     }
 
     fn entities(&self) -> usize {

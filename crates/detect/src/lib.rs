@@ -42,7 +42,7 @@ pub trait Detector: Send {
     fn load(&mut self, state: &[u8]) -> Result<(), String>;
 
     /// Other rules take effect from the next event on. What is remembered of rules that stay the same stays.
-    fn reload(&mut self, _rules: &Arc<RuleSet>) {}
+    fn reload(&mut self, _rulebook: &Rulebook) {}
 
     /// Forgets everything about one key of its scope. A detector whose scope is the session must; for others nobody asks.
     fn forget(&mut self, _key: u64) {}
@@ -76,17 +76,22 @@ pub enum Family {
 }
 
 /// What detectors are built from.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Setup {
     pub settings: Settings,
+    pub rulebook: Rulebook,
+}
+
+/// What people write in the Sigma format: exchanged as one while detectors are at work. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Rulebook {
     pub rules: Arc<RuleSet>,
     pub behaviours: Arc<behaviour::Behaviours>,
 }
 
-impl Default for Setup {
+impl Default for Rulebook {
     fn default() -> Self {
-        let (rules, behaviours) = (Arc::new(RuleSet::compile(Vec::new()).0), Arc::default());
-        Setup { settings: Settings::default(), rules, behaviours }
+        Rulebook { rules: Arc::new(RuleSet::compile(Vec::new()).0), behaviours: Arc::default() }
     }
 }
 

@@ -54,8 +54,8 @@ impl Shard {
     /// Judges a batch: every detector sees its events in order, and the ticks where they fall between them.
     pub fn judge(&mut self, batch: &Batch, findings: &mut Findings) {
         for seat in &mut self.seats {
-            if let Some(rules) = &batch.rules {
-                seat.detector.reload(rules);
+            if let Some(rulebook) = &batch.rulebook {
+                seat.detector.reload(rulebook);
             }
             seat.judge(batch, findings);
         }

@@ -56,6 +56,7 @@ impl fmt::Display for Scope {
 pub const PARTITIONS: usize = 16;
 
 /// The partition a key belongs to.
+#[inline]
 #[must_use]
 pub const fn partition(key: u64) -> usize {
     (key >> 60) as usize
@@ -73,6 +74,7 @@ pub struct Keys([u64; Scope::KEYED]);
 
 impl Keys {
     /// The key of a scope; of scope [`Scope::Event`] there is none.
+    #[inline]
     #[must_use]
     pub const fn get(&self, scope: Scope) -> Option<u64> {
         match scope {

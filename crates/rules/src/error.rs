@@ -88,7 +88,8 @@ pub(crate) fn quoted(text: &str) -> String {
 }
 
 /// The nearest of the known words, if it is near enough to be a slip of the fingers.
-pub(crate) fn did_you_mean<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+#[must_use]
+pub fn did_you_mean<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     if word.len() > 64 {
         return None;
     }

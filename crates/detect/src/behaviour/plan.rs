@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use lapwing_model::{Event, Field, Scope, Value, hash};
-use lapwing_rules::{Rule, RuleError, RuleSet};
+use lapwing_rules::{Position, Rule, RuleError, RuleSet};
 
 use super::run::lines;
 use super::scenario::{self, SCOPES, Scenario, Written};
@@ -112,7 +112,8 @@ impl Plan {
         for (rule, scenario) in scenarios() {
             if let Err(message) = plan.add(rule, scenario) {
                 let (file, message) = (Arc::clone(&rule.file), format!("the bucket '{}': {message}", scenario.name));
-                errors.push(RuleError { file, line: rule.position.line, column: rule.position.column, message, help: None });
+                let Position { line, column } = scenario.position;
+                errors.push(RuleError { file, line, column, message, help: None });
             }
         }
         (!plan.buckets.is_empty()).then_some(plan)

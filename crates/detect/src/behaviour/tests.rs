@@ -47,7 +47,7 @@ fn found_by(setup: &Setup, lines: &[String]) -> Vec<Finding> {
 #[test]
 fn every_builtin_behaviour_has_runs_that_overflow_it_and_runs_that_do_not() {
     let setup = setup();
-    let behaviours = &setup.behaviours;
+    let behaviours = &setup.rulebook.behaviours;
     let mut seen = 0;
     for scope in [Scope::Client, Scope::Network, Scope::User, Scope::Source] {
         let plan = behaviours.plan(scope).expect("a behaviour of every scope");
@@ -68,7 +68,7 @@ fn every_builtin_behaviour_has_runs_that_overflow_it_and_runs_that_do_not() {
 
 #[test]
 fn every_builtin_detection_matches_the_lines_it_says_and_no_others() {
-    let behaviours = setup().behaviours;
+    let behaviours = setup().rulebook.behaviours;
     let plans: Vec<_> = [Scope::Client, Scope::Source].iter().filter_map(|&scope| behaviours.plan(scope)).collect();
     for group in plans.iter().flat_map(|plan| &plan.groups) {
         for (number, rule) in group.set.rules().iter().enumerate() {
@@ -87,11 +87,11 @@ fn every_builtin_detection_matches_the_lines_it_says_and_no_others() {
 
 #[test]
 fn a_detection_without_buckets_only_plays_the_roles_it_is_asked_for() {
-    let plan = setup().behaviours.plan(Scope::Client).expect("clients have behaviours");
+    let plan = setup().rulebook.behaviours.plan(Scope::Client).expect("clients have behaviours");
     let is_granted = |rule: &lapwing_rules::Rule| rule.name.as_deref() == Some("web-login-granted");
     let mut roles = plan.groups.iter().filter_map(|group| Some(&group.roles[group.set.rules().iter().position(is_granted)?]));
     assert!(roles.next().expect("there").iter().all(|role| matches!(role, Role::Then(_) | Role::Drain(_))));
-    assert!(!setup().rules.rules().iter().any(|rule| BUILTIN.iter().any(|(file, _)| *file == &*rule.file)), "none is a rule besides");
+    assert!(!setup().rulebook.rules.rules().iter().any(|rule| BUILTIN.iter().any(|(file, _)| *file == &*rule.file)), "none is a rule besides");
 }
 
 #[test]

@@ -12,9 +12,11 @@ pub(super) enum When {
     Hidden,
     /// A web request answered with 400 or above.
     Refused,
+    /// A web request answered with less than 400.
+    Granted,
     /// A web request of another method than GET and HEAD.
     Sent,
-    /// A web request whose address holds a character that plain addresses lack: `%`, `+`, quotes, brackets, `..`, `;` and such.
+    /// A web request whose address holds a character that plain addresses lack: `%`, `+`, quotes, brackets, `..`, `:` and such.
     Payload,
     /// A line that is no web request.
     Text,
@@ -24,10 +26,11 @@ pub(super) enum When {
 
 impl When {
     /// In the order in which they are asked.
-    pub(super) const ALL: [(&'static str, When); 7] = [
+    pub(super) const ALL: [(&'static str, When); 8] = [
         ("request", When::Request),
         ("hidden", When::Hidden),
         ("refused", When::Refused),
+        ("granted", When::Granted),
         ("sent", When::Sent),
         ("payload", When::Payload),
         ("text", When::Text),
@@ -40,6 +43,7 @@ impl When {
             When::Any | When::Request => true,
             When::Hidden => look.hidden,
             When::Refused => web.status >= 400,
+            When::Granted => web.status < 400,
             When::Sent => !matches!(event.text(web.method), b"GET" | b"HEAD" | b""),
             When::Payload => look.odd,
             When::Text => false,
@@ -55,7 +59,7 @@ impl When {
             }
             Criteria::All(_) | Criteria::Any(_) => false,
         };
-        self == When::Request
+        matches!(self, When::Request | When::Granted)
             && matches!(detection.condition, Condition::Selection(_))
             && matches!(detection.selections.as_slice(), [selection] if is_item(&selection.criteria))
     }
@@ -73,18 +77,16 @@ const LONGEST: usize = 4096;
 
 const ODD: u8 = 1;
 const POINT: u8 = 2;
-const SLASH: u8 = 4;
 
 const KINDS: [u8; 256] = {
     let mut kinds = [0; 256];
-    let odd = b"%+'\"<>();|\\$`{[";
+    let odd = b"%+'\"<>():;|\\$`{[";
     let mut at = 0;
     while at < odd.len() {
         kinds[odd[at] as usize] = ODD;
         at += 1;
     }
     kinds[b'.' as usize] = POINT;
-    kinds[b'/' as usize] = SLASH;
     kinds
 };
 
@@ -94,15 +96,14 @@ impl Look {
     }
 
     fn of(target: &[u8]) -> Look {
-        let (mut before, mut all, mut pairs) = (0, 0, 0);
-        for &byte in &target[..target.len().min(LONGEST)] {
-            let kind = KINDS[byte as usize];
-            all |= kind;
-            // A point behind a slash or another point.
-            pairs |= if kind == POINT { before } else { 0 };
-            before = kind;
-        }
-        Look { hidden: pairs & SLASH != 0, odd: all & ODD != 0 || pairs & POINT != 0 || target.len() > LONGEST }
+        let seen = &target[..target.len().min(LONGEST)];
+        let all = seen.iter().fold(0, |all, &byte| all | KINDS[usize::from(byte)]);
+        let pairs = if all & POINT != 0 { seen } else { &[] };
+        // Branches would keep the compiler from comparing many pairs at once.
+        let (hidden, climbs) = pairs.windows(2).fold((false, false), |(hidden, climbs), pair| {
+            (hidden | (pair[0] == b'/') & (pair[1] == b'.'), climbs | (pair[0] == b'.') & (pair[1] == b'.'))
+        });
+        Look { hidden, odd: all & ODD != 0 || climbs || target.len() > LONGEST }
     }
 }
 

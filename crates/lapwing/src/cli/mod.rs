@@ -4,6 +4,7 @@ mod check;
 mod client;
 pub mod config;
 mod generate;
+mod held;
 mod learn;
 mod patterns;
 mod replay;

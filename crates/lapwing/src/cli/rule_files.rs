@@ -2,12 +2,13 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use lapwing_detect::behaviour::Behaviours;
-use lapwing_detect::logsource;
+use lapwing_detect::{Rulebook, logsource};
 use lapwing_model::Field;
-use lapwing_rules::{Rule, RuleError, RuleSet};
+use lapwing_rules::{Rule, RuleError};
 use serde::{Deserialize, Serialize};
 
 use super::Failed;
@@ -43,17 +44,18 @@ pub struct Read {
 pub type Look = Vec<(PathBuf, Option<(SystemTime, u64)>)>;
 
 impl Rules {
-    /// Reads and compiles the rules; says what is wrong with those left out, and what is probably misspelt in any of them.
+    /// Reads and compiles rules and behaviours; says what is wrong with those left out, and what is probably misspelt in any of them.
     ///
     /// # Errors
     /// Where a file or folder of rules cannot be read.
-    pub fn load(&self) -> Result<(RuleSet, Behaviours, Vec<String>), Failed> {
+    pub fn load(&self) -> Result<(Rulebook, Vec<String>), Failed> {
         let Read { mut rules, mut errors } = self.read()?;
         errors.extend(misspelt(&rules).into_iter().filter(|warning| warning.help.is_some()));
         let (behaviours, wrong) = Behaviours::take(&mut rules);
         let (set, bad) = logsource::compile(rules);
         errors.extend(wrong.into_iter().chain(bad));
-        Ok((set, behaviours, errors.iter().map(ToString::to_string).collect()))
+        let rulebook = Rulebook { rules: Arc::new(set), behaviours: Arc::new(behaviours) };
+        Ok((rulebook, errors.iter().map(ToString::to_string).collect()))
     }
 
     /// # Errors
