@@ -27,6 +27,7 @@ pub use plan::Behaviours;
 use plan::{Plan, Role, value_hash};
 use when::Look;
 
+use crate::glance::Glance;
 use crate::logsource::Seen;
 use crate::{Detector, Events, Family, Findings, Kind, Rulebook, Setup};
 
@@ -97,11 +98,11 @@ impl Behaviour {
         }
     }
 
-    fn judge(&mut self, plan: &Plan, at: u16, event: &Event, findings: &mut Findings) {
+    fn judge(&mut self, plan: &Plan, at: u16, event: &Event, glance: Glance, findings: &mut Findings) {
         let Some(entity) = event.keys.get(plan.scope) else { return };
         let mut turn = Turn { plan, event, entity, open: 0, leads: false, told: Vec::new() };
         let look = if plan.looks { Look::at(event) } else { Look::default() };
-        for group in plan.groups.iter().filter(|group| group.when.holds(event, look)) {
+        for group in plan.groups.iter().filter(|group| group.when.holds(glance, look)) {
             if group.certain {
                 self.matched.clear();
                 self.matched.extend(0..group.roles.len());
@@ -231,8 +232,10 @@ impl Turn<'_> {
 impl Detector for Behaviour {
     fn observe(&mut self, events: Events<'_>, findings: &mut Findings) {
         let Some(plan) = self.plan.clone() else { return };
-        for (at, event) in events.iter() {
-            self.judge(&plan, at, event, findings);
+        // What an entity does belongs to its scan, whatever it is.
+        let wanted = if plan.covers { Glance::ANY } else { plan.glance };
+        for (at, event, glance) in events.of(wanted) {
+            self.judge(&plan, at, event, glance, findings);
         }
     }
 

@@ -96,6 +96,7 @@ impl Ensemble {
             let (weight_a, weight_b) = (self.weighted(&a.finding), self.weighted(&b.finding));
             b.leads.cmp(&a.leads).then(b.finding.severity.cmp(&a.finding.severity)).then(weight_b.total_cmp(&weight_a))
         });
+        let gathers = found.first().is_some_and(|first| first.leads || !first.earlier.is_empty());
         let findings: Vec<Finding> = found.into_iter().map(|found| found.finding).collect();
         let mut ordinary = 1.0;
         let mut parts = Vec::with_capacity(findings.len());
@@ -113,6 +114,7 @@ impl Ensemble {
             at: place.at,
             since,
             count,
+            gathers,
             origin: place.origin,
             position: place.position,
             score,

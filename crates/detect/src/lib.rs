@@ -7,6 +7,7 @@ mod batch;
 mod contract;
 mod ensemble;
 mod findings;
+mod glance;
 pub mod logsource;
 mod shard;
 #[cfg(test)]
@@ -80,6 +81,8 @@ pub enum Family {
 pub struct Setup {
     pub settings: Settings,
     pub rulebook: Rulebook,
+    /// All that is seen is normal, by people's own account: it is learned, and nothing of it is told.
+    pub learning: bool,
 }
 
 /// What people write in the Sigma format: exchanged as one while detectors are at work. Cheap to clone.

@@ -69,7 +69,7 @@ fn by_engine(lines: &[String]) -> Classes {
 
 /// What is the same about an anomaly wherever it is told.
 fn anomaly(anomaly: &Value) -> String {
-    format!("{} {} {} {}", anomaly["class"], anomaly["entity"], anomaly["severity"], anomaly["count"])
+    format!("{} {} {} {} {}", anomaly["class"], anomaly["scope"], anomaly["entity"], anomaly["severity"], anomaly["count"])
 }
 
 #[test]

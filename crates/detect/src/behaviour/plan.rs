@@ -8,6 +8,7 @@ use lapwing_rules::{Position, Rule, RuleError, RuleSet};
 use super::run::lines;
 use super::scenario::{self, SCOPES, Scenario, Written};
 use super::when::When;
+use crate::glance::Glance;
 use crate::logsource::{self, Asked};
 
 /// All behaviours, compiled per scope. Immutable and shared by all partitions.
@@ -22,9 +23,13 @@ pub(super) struct Plan {
     pub(super) scope: Scope,
     /// In the order of [`When::ALL`].
     pub(super) groups: Vec<Group>,
+    /// What an event must be for any of them.
+    pub(super) glance: Glance,
     /// Some of the groups need a look at the address.
     pub(super) looks: bool,
     pub(super) buckets: Vec<Counted>,
+    /// Some of the buckets cover their entity.
+    pub(super) covers: bool,
 }
 
 /// Detections that look at the same events.
@@ -108,7 +113,8 @@ impl Plan {
         let needed: Vec<&Written> = all.iter().filter(|written| mine(written) || named(&written.rule)).collect();
         let groups: Vec<Group> = When::ALL.iter().filter_map(|(_, when)| Group::new(*when, &needed, errors)).collect();
         let looks = groups.iter().any(|group| matches!(group.when, When::Hidden | When::Payload));
-        let mut plan = Plan { scope, groups, looks, buckets: Vec::new() };
+        let glance = groups.iter().fold(Glance::NOTHING, |all, group| all.or(group.when.glance()));
+        let mut plan = Plan { scope, groups, glance, looks, buckets: Vec::new(), covers: scenarios().any(|(_, scenario)| scenario.covers) };
         for (rule, scenario) in scenarios() {
             if let Err(message) = plan.add(rule, scenario) {
                 let (file, message) = (Arc::clone(&rule.file), format!("the bucket '{}': {message}", scenario.name));

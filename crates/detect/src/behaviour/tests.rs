@@ -7,6 +7,7 @@ use lapwing_parse::Parser;
 use super::plan::Role;
 use super::when::Look;
 use crate::behaviour::BUILTIN;
+use crate::glance::Glance;
 use crate::logsource::Seen;
 use crate::testing::{judge, observe, setup};
 use crate::{Findings, Setup, Shard};
@@ -77,7 +78,7 @@ fn every_builtin_detection_matches_the_lines_it_says_and_no_others() {
                 let (events, mut matched) = (read(std::slice::from_ref(line)), Vec::new());
                 let seen = Seen { event: &events[0], fields: &group.fields, kinds: u64::MAX };
                 group.set.matches(&mut super::Scratch::new(), &seen, &mut matched);
-                group.when.holds(&events[0], Look::at(&events[0])) && matched.contains(&number)
+                group.when.holds(Glance::at(&events[0]), Look::at(&events[0])) && matched.contains(&number)
             };
             rule.tests.matching.iter().for_each(|line| assert!(matches(line), "{} does not match {line}", rule.title));
             rule.tests.not_matching.iter().for_each(|line| assert!(!matches(line), "{} matches {line}", rule.title));

@@ -1,7 +1,9 @@
 //! Which events a detection looks at, asked before it: most lines of most logs are none of any detection's business.
 
-use lapwing_model::{Detail, Event};
+use lapwing_model::Event;
 use lapwing_rules::{Condition, Criteria, Detection, Test};
+
+use crate::glance::Glance;
 
 /// The key `when` of a behaviour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,17 +39,26 @@ impl When {
         ("any", When::Any),
     ];
 
-    pub(super) fn holds(self, event: &Event, look: Look) -> bool {
-        let Detail::Web(web) = &event.detail else { return matches!(self, When::Text | When::Any) };
+    /// What an event must be at a glance.
+    pub(super) const fn glance(self) -> Glance {
         match self {
-            When::Any | When::Request => true,
-            When::Hidden => look.hidden,
-            When::Refused => web.status >= 400,
-            When::Granted => web.status < 400,
-            When::Sent => !matches!(event.text(web.method), b"GET" | b"HEAD" | b""),
-            When::Payload => look.odd,
-            When::Text => false,
+            When::Request | When::Hidden | When::Payload => Glance::REQUEST,
+            When::Refused => Glance::REFUSED,
+            When::Granted => Glance::GRANTED,
+            When::Sent => Glance::SENT,
+            When::Text => Glance::TEXT,
+            When::Any => Glance::ANY,
         }
+    }
+
+    #[inline]
+    pub(super) fn holds(self, glance: Glance, look: Look) -> bool {
+        let looks = match self {
+            When::Hidden => look.hidden,
+            When::Payload => look.odd,
+            _ => true,
+        };
+        looks && glance.meets(self.glance())
     }
 
     /// Whether it holds of an event already implies that a detection does, so that this need not be asked.

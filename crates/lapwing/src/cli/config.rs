@@ -112,7 +112,7 @@ impl Config {
         for error in errors {
             tracing::error!("{error}");
         }
-        let detectors = Setup { settings: self.detectors.clone(), rulebook };
+        let detectors = Setup { settings: self.detectors.clone(), rulebook, learning: false };
         Ok(Blueprint { detectors, ensemble: self.ensemble.clone(), templates: self.templates.clone(), warm: None })
     }
 
