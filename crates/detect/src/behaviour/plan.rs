@@ -93,6 +93,12 @@ impl Behaviours {
         self.plans.iter().flat_map(|plan| plan.buckets.iter().map(|counted| counted.scenario.name.as_str()))
     }
 
+    /// Whether the bucket only opens the way for others.
+    #[must_use]
+    pub fn is_gate(&self, name: &str) -> bool {
+        self.plans.iter().flat_map(|plan| &plan.buckets).any(|counted| counted.scenario.name == name && counted.scenario.is_gate)
+    }
+
     /// The runs of lines that a bucket must (true) or must not (false) overflow of, by its own account.
     pub fn examples(&self, name: &str) -> impl Iterator<Item = (bool, Vec<String>)> {
         let counted = self.plans.iter().flat_map(|plan| &plan.buckets).find(|counted| counted.scenario.name == name);
@@ -119,7 +125,7 @@ impl Plan {
             if let Err(message) = plan.add(rule, scenario) {
                 let (file, message) = (Arc::clone(&rule.file), format!("the bucket '{}': {message}", scenario.name));
                 let Position { line, column } = scenario.position;
-                errors.push(RuleError { file, line, column, message, help: None });
+                errors.push(RuleError { file, line, column, message, help: None, waits: false });
             }
         }
         (!plan.buckets.is_empty()).then_some(plan)

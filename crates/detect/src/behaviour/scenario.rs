@@ -93,7 +93,7 @@ impl Reader<'_> {
     }
 
     fn wrong_at(&mut self, Position { line, column }: Position, message: String, help: Option<String>) {
-        self.errors.push(RuleError { file: Arc::clone(&self.rule.file), line, column, message, help });
+        self.errors.push(RuleError { file: Arc::clone(&self.rule.file), line, column, message, help, waits: false });
     }
 
     /// A word is none of those known: says which was probably meant, else which there are.

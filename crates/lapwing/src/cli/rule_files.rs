@@ -40,6 +40,15 @@ pub struct Read {
     pub errors: Vec<RuleError>,
 }
 
+impl Read {
+    /// The behaviours among the rules; what is wrong with their buckets is told as well.
+    pub fn behaviours(&mut self) -> Behaviours {
+        let (behaviours, wrong) = Behaviours::take(&mut self.rules.clone());
+        self.errors.extend(wrong);
+        behaviours
+    }
+}
+
 /// What each file was like when it was looked at: a change is a change of this.
 pub type Look = Vec<(PathBuf, Option<(SystemTime, u64)>)>;
 
@@ -54,6 +63,7 @@ impl Rules {
         let (behaviours, wrong) = Behaviours::take(&mut rules);
         let (set, bad) = logsource::compile(rules);
         errors.extend(wrong.into_iter().chain(bad));
+        errors.extract_if(.., |error| error.waits).for_each(|warning| tracing::warn!("{warning}"));
         let rulebook = Rulebook { rules: Arc::new(set), behaviours: Arc::new(behaviours) };
         Ok((rulebook, errors.iter().map(ToString::to_string).collect()))
     }
