@@ -16,12 +16,17 @@ impl Glance {
     pub(crate) const GRANTED: Glance = Glance(4);
     /// One of another method than GET and HEAD.
     pub(crate) const SENT: Glance = Glance(8);
-    /// No web request.
+    /// A line that is no web request.
     pub(crate) const TEXT: Glance = Glance(16);
-    pub(crate) const ANY: Glance = Glance(31);
+    const OTHER: Glance = Glance(32);
+    pub(crate) const ANY: Glance = Glance(63);
 
     pub(crate) fn at(event: &Event) -> Glance {
-        let Detail::Web(web) = &event.detail else { return Glance::TEXT };
+        let web = match &event.detail {
+            Detail::Web(web) => web,
+            Detail::Log(_) => return Glance::TEXT,
+            Detail::Flow(_) => return Glance::OTHER,
+        };
         let answered = if web.status >= 400 { Glance::REFUSED } else { Glance::GRANTED };
         let sent = if matches!(event.text(web.method), b"GET" | b"HEAD" | b"") { Glance::NOTHING } else { Glance::SENT };
         Glance::REQUEST.or(answered).or(sent)

@@ -39,7 +39,12 @@ fn classes(row: &Value) -> BTreeSet<String> {
 fn lapwing(folder: &Path, arguments: &[&str]) -> Vec<Value> {
     let output = Command::new(env!("CARGO_BIN_EXE_lapwing")).current_dir(folder).args(arguments).output().expect("runs");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    output.stdout.split(|&byte| byte == b'\n').filter(|row| !row.is_empty()).map(|row| serde_json::from_slice(row).expect("JSON")).collect()
+    output
+        .stdout
+        .split(|&byte| byte == b'\n')
+        .filter(|row| !row.is_empty())
+        .map(|row| serde_json::from_slice(row).expect("JSON"))
+        .collect()
 }
 
 /// What the engine found of each line, at it or later.

@@ -96,7 +96,10 @@ fn buckets_are_checked_with_their_place_and_their_runs_are_run() {
 
 #[test]
 fn a_rule_that_waits_for_the_values_of_a_placeholder_is_a_warning_that_says_what_to_do() {
-    let folder = folder(&[("a.yml", SHELL), ("b.yml", &SHELL.replace("cs-uri-stem|endswith", "cs-username|expand").replace("/shell.php}", "'%admins%'}"))]);
+    let folder = folder(&[
+        ("a.yml", SHELL),
+        ("b.yml", &SHELL.replace("cs-uri-stem|endswith", "cs-username|expand").replace("/shell.php}", "'%admins%'}")),
+    ]);
     let (well, said) = rules(folder.path(), &["check", "."]);
     assert!(well && said.contains("warning: ./b.yml:8:"), "{said}");
     assert!(said.contains("the placeholder '%admins%' has no values; give its values with rules.placeholders.admins"), "{said}");

@@ -74,7 +74,14 @@ impl Problems {
     }
 
     fn push(&mut self, at: Position, message: String, help: Option<String>) {
-        self.found.push(RuleError { file: Arc::clone(&self.file), line: at.line, column: at.column, message, help, waits: false });
+        self.found.push(RuleError {
+            file: Arc::clone(&self.file),
+            line: at.line,
+            column: at.column,
+            message,
+            help,
+            waits: false,
+        });
     }
 
     pub(crate) fn len(&self) -> usize {

@@ -175,7 +175,8 @@ fn also(answer: &[u8], later: &Value) -> Option<Vec<u8>> {
     finding.as_object_mut()?.remove("earlier");
     findings.push(finding);
     let score = later["score"].as_f64().unwrap_or(0.0);
-    let severity = |value: &Value| value.as_str().and_then(|severity| severity.parse::<Severity>().ok()).unwrap_or(Severity::Info);
+    let severity =
+        |value: &Value| value.as_str().and_then(|severity| severity.parse::<Severity>().ok()).unwrap_or(Severity::Info);
     let (own, later_is) = (severity(&told["severity"]), severity(&later["severity"]).max(Severity::of(Score::new(score as f32))));
     if later_is > own || was_calm {
         (told["class"], told["reason"], told["severity"]) = (later["class"].clone(), later["reason"].clone(), json!(later_is));

@@ -220,8 +220,13 @@ impl Journaling {
     }
 
     fn barrier(&mut self, sequence: u64) {
-        let work =
-            Work { records: Vec::new(), heartbeat: None, rulebook: None, barrier: true, memo: Memo { sequence, ..Memo::default() } };
+        let work = Work {
+            records: Vec::new(),
+            heartbeat: None,
+            rulebook: None,
+            barrier: true,
+            memo: Memo { sequence, ..Memo::default() },
+        };
         self.feeder.feed(work);
     }
 

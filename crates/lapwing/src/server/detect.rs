@@ -256,8 +256,12 @@ impl Shared {
 
 /// That a line was the beginning of something shows only some lines later: tells those of this request so.
 fn tell_earlier(records: &[Record], judgements: &mut [Judgement]) {
-    let later: Vec<FindingAnswer> =
-        judgements.iter().flat_map(|judgement| &judgement.findings).filter(|finding| !finding.earlier.is_empty()).cloned().collect();
+    let later: Vec<FindingAnswer> = judgements
+        .iter()
+        .flat_map(|judgement| &judgement.findings)
+        .filter(|finding| !finding.earlier.is_empty())
+        .cloned()
+        .collect();
     for finding in &later {
         for number in &finding.earlier {
             // The numbers of one request only rise.
@@ -297,7 +301,10 @@ fn answer(engine: &Engine, judged: &Judged, record: &Record, session_id: Option<
         reason: findings.first().map(|finding| finding.reason.clone()),
         classes: findings.iter().map(|finding| finding.class.to_string()).collect(),
         detectors,
-        findings: findings.into_iter().map(|finding| FindingAnswer { earlier: earlier(finding), ..FindingAnswer::of(finding) }).collect(),
+        findings: findings
+            .into_iter()
+            .map(|finding| FindingAnswer { earlier: earlier(finding), ..FindingAnswer::of(finding) })
+            .collect(),
         template: event.and_then(|event| template(engine, event)),
         session_id,
     }
@@ -330,7 +337,8 @@ impl FindingAnswer {
 impl Judgement {
     /// What was found later is about this line as well.
     fn also(&mut self, later: &FindingAnswer) {
-        let is_same = |own: &FindingAnswer| (own.detector, &own.rule, &own.entity) == (later.detector, &later.rule, &later.entity);
+        let is_same =
+            |own: &FindingAnswer| (own.detector, &own.rule, &own.entity) == (later.detector, &later.rule, &later.entity);
         if self.findings.iter().any(is_same) {
             return;
         }
