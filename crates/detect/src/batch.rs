@@ -1,9 +1,9 @@
 //! What flows to the detectors: events in order, the seconds of event time that pass between them, and who judges which.
 
-use std::sync::Arc;
-
 use lapwing_model::{Event, PARTITIONS, Scope, Timestamp, partition};
-use lapwing_rules::RuleSet;
+
+use crate::Rulebook;
+use crate::glance::Glance;
 
 /// Events in input order, shared read-only by everybody who judges them.
 #[derive(Debug, Default)]
@@ -15,11 +15,12 @@ pub struct Batch {
     pub ticks: Vec<(u16, Timestamp)>,
     /// The earliest and the latest time that the events tell of.
     pub span: Option<(Timestamp, Timestamp)>,
-    /// Rules that take effect before the first of these events.
-    pub rules: Option<Arc<RuleSet>>,
+    /// Rules and behaviours that take effect before the first of these events.
+    pub rulebook: Option<Rulebook>,
     /// After this batch every judge hands out its state, for a snapshot.
     pub barrier: bool,
     routes: Routes,
+    glances: Vec<Glance>,
 }
 
 /// The most events that one batch holds: positions in it are `u16`.
@@ -29,14 +30,20 @@ impl Batch {
     #[must_use]
     pub fn new(sequence: u64, events: Vec<Event>, ticks: Vec<(u16, Timestamp)>) -> Batch {
         let routes = Routes::of(&events);
+        let glances = events.iter().map(Glance::at).collect();
         let times = || events.iter().map(|event| event.at);
         let span = times().min().zip(times().max());
-        Batch { sequence, events, ticks, span, rules: None, barrier: false, routes }
+        Batch { sequence, events, ticks, span, rulebook: None, barrier: false, routes, glances }
     }
 
     /// The positions of the events that partition `number` of a scope judges.
     pub(crate) fn route(&self, scope: Scope, number: usize) -> &[u16] {
         self.routes.get(scope, number)
+    }
+
+    /// The events at some positions.
+    pub(crate) fn events<'a>(&'a self, mine: &'a [u16]) -> Events<'a> {
+        Events { all: &self.events, mine, glances: &self.glances }
     }
 }
 
@@ -45,18 +52,31 @@ impl Batch {
 pub struct Events<'a> {
     all: &'a [Event],
     mine: &'a [u16],
+    /// Of all events; empty where nobody worked them out beforehand.
+    glances: &'a [Glance],
 }
 
 impl<'a> Events<'a> {
     #[must_use]
     pub fn new(all: &'a [Event], mine: &'a [u16]) -> Self {
-        Events { all, mine }
+        Events { all, mine, glances: &[] }
     }
 
     /// Position in the batch, and the event.
     pub fn iter(&self) -> impl Iterator<Item = (u16, &'a Event)> + use<'a> {
         let all = self.all;
         self.mine.iter().filter_map(move |&at| Some((at, all.get(at as usize)?)))
+    }
+
+    /// The same, and what the event is at a glance, of those only of which one of `wanted` holds.
+    pub(crate) fn of(&self, wanted: Glance) -> impl Iterator<Item = (u16, &'a Event, Glance)> + use<'a> {
+        let Events { all, mine, glances } = *self;
+        mine.iter().filter_map(move |&at| {
+            let number = usize::from(at);
+            let known = glances.get(number).copied();
+            let glance = known.or_else(|| all.get(number).map(Glance::at))?;
+            if glance.meets(wanted) { Some((at, all.get(number)?, glance)) } else { None }
+        })
     }
 }
 

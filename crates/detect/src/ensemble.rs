@@ -174,6 +174,7 @@ impl Ensemble {
             let (weight_a, weight_b) = (self.weighted(a), self.weighted(b));
             b.leads.cmp(&a.leads).then(b.finding.severity.cmp(&a.finding.severity)).then(weight_b.total_cmp(&weight_a))
         });
+        let gathers = found.first().is_some_and(|first| first.leads || !first.earlier.is_empty());
         let mut ordinary = 1.0;
         let mut parts = Vec::with_capacity(found.len());
         for found in &found {
@@ -193,6 +194,7 @@ impl Ensemble {
             at: place.at,
             since,
             count,
+            gathers,
             origin: place.origin,
             position: place.position,
             score,

@@ -7,6 +7,7 @@ mod batch;
 mod contract;
 mod ensemble;
 mod findings;
+mod glance;
 pub mod logsource;
 mod shard;
 #[cfg(test)]
@@ -42,7 +43,7 @@ pub trait Detector: Send {
     fn load(&mut self, state: &[u8]) -> Result<(), String>;
 
     /// Other rules take effect from the next event on. What is remembered of rules that stay the same stays.
-    fn reload(&mut self, _rules: &Arc<RuleSet>) {}
+    fn reload(&mut self, _rulebook: &Rulebook) {}
 
     /// Forgets everything about one key of its scope. A detector whose scope is the session must; for others nobody asks.
     fn forget(&mut self, _key: u64) {}
@@ -85,18 +86,25 @@ pub enum Family {
 }
 
 /// What detectors are built from.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Setup {
     pub settings: Settings,
     pub mode: Mode,
+    pub rulebook: Rulebook,
+    /// All that is seen is normal, by people's own account: it is learned, and nothing of it is told.
+    pub learning: bool,
+}
+
+/// What people write in the Sigma format: exchanged as one while detectors are at work. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Rulebook {
     pub rules: Arc<RuleSet>,
     pub behaviours: Arc<behaviour::Behaviours>,
 }
 
-impl Default for Setup {
+impl Default for Rulebook {
     fn default() -> Self {
-        let (rules, behaviours) = (Arc::new(RuleSet::compile(Vec::new()).0), Arc::default());
-        Setup { settings: Settings::default(), mode: Mode::default(), rules, behaviours }
+        Rulebook { rules: Arc::new(RuleSet::compile(Vec::new()).0), behaviours: Arc::default() }
     }
 }
 

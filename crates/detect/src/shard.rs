@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use lapwing_model::{PARTITIONS, Scope};
 
-use crate::{ALL, Batch, Detector, Events, Findings, Setup};
+use crate::{ALL, Batch, Detector, Findings, Setup};
 
 /// Owns whole partitions of every detector. What it finds does not depend on how many shards there are.
 pub struct Shard {
@@ -54,8 +54,8 @@ impl Shard {
     /// Judges a batch: every detector sees its events in order, and the ticks where they fall between them.
     pub fn judge(&mut self, batch: &Batch, findings: &mut Findings) {
         for seat in &mut self.seats {
-            if let Some(rules) = &batch.rules {
-                seat.detector.reload(rules);
+            if let Some(rulebook) = &batch.rulebook {
+                seat.detector.reload(rulebook);
             }
             seat.judge(batch, findings);
         }
@@ -143,7 +143,7 @@ impl Seat {
     fn observe(&mut self, batch: &Batch, mine: &[u16], findings: &mut Findings) {
         if !mine.is_empty() {
             findings.speaks(self.order, None);
-            self.detector.observe(Events::new(&batch.events, mine), findings);
+            self.detector.observe(batch.events(mine), findings);
         }
     }
 

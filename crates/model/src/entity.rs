@@ -75,6 +75,7 @@ impl fmt::Display for Scope {
 pub const PARTITIONS: usize = 16;
 
 /// The partition a key belongs to.
+#[inline]
 #[must_use]
 pub const fn partition(key: u64) -> usize {
     (key >> 60) as usize
@@ -107,6 +108,7 @@ impl Keys {
     pub const EVERYTHING: u64 = 11_779_386_429_378_642_183;
 
     /// The key of a scope; of scope [`Scope::Event`] there is none.
+    #[inline]
     #[must_use]
     pub const fn get(&self, scope: Scope) -> Option<u64> {
         match scope {

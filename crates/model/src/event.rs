@@ -168,11 +168,13 @@ impl Event {
     }
 
     /// The bytes of one of this event's texts; empty where it is absent.
+    #[inline]
     #[must_use]
     pub fn text(&self, text: Text) -> &[u8] {
         text.of(&self.raw, &self.decoded)
     }
 
+    #[inline]
     #[must_use]
     pub fn web(&self) -> Option<&Web> {
         match &self.detail {
@@ -191,6 +193,7 @@ impl Event {
     }
 
     /// Path of a web request: what is asked for up to the `?`.
+    #[inline]
     #[must_use]
     pub fn path(&self, web: &Web) -> &[u8] {
         let target = self.text(web.target);
@@ -198,6 +201,7 @@ impl Event {
     }
 
     /// Query of a web request, without its `?`; nothing where there is none.
+    #[inline]
     #[must_use]
     pub fn query(&self, web: &Web) -> Option<&[u8]> {
         let target = self.text(web.target);

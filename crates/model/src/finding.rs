@@ -42,6 +42,8 @@ pub struct Verdict {
     pub since: Timestamp,
     /// How many events it stands for.
     pub count: u64,
+    /// It is about events before this one as well: what was told of its entity since then is a part of it.
+    pub gathers: bool,
     /// Where the event stands; ids of anomalies derive from it.
     pub origin: u64,
     pub position: Position,

@@ -6,6 +6,7 @@ pub mod config;
 mod explain;
 mod feedback;
 mod generate;
+mod held;
 mod learn;
 mod patterns;
 mod replay;

@@ -13,10 +13,9 @@ use std::thread::JoinHandle;
 use std::time::Instant;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, select, unbounded};
-use lapwing_detect::{Batch, Ensemble, Findings, Marks, Shard, State};
+use lapwing_detect::{Batch, Ensemble, Findings, Marks, Rulebook, Shard, State};
 use lapwing_model::{Event, Record, Timestamp, Verdict};
 use lapwing_parse::{Parser, Understood};
-use lapwing_rules::RuleSet;
 
 use super::Blueprint;
 use super::sequencer::Sequencer;
@@ -30,8 +29,8 @@ pub struct Work<M> {
     pub records: Vec<Record>,
     /// Instead of records: nothing came, and the clock says so much.
     pub heartbeat: Option<Timestamp>,
-    /// Rules that take effect before this: for every shard at the same event.
-    pub rules: Option<Arc<RuleSet>>,
+    /// Rules and behaviours that take effect before this: for every shard at the same event.
+    pub rulebook: Option<Rulebook>,
     /// Ask for the state of everything after this.
     pub barrier: bool,
     pub memo: M,
@@ -326,7 +325,7 @@ struct Parsed<M> {
     events: Vec<Event>,
     understood: Vec<Understood>,
     heartbeat: Option<Timestamp>,
-    rules: Option<Arc<RuleSet>>,
+    rulebook: Option<Rulebook>,
     barrier: bool,
     memo: M,
 }
@@ -345,7 +344,7 @@ impl<M> Line<M> {
             Some(now) => self.sequencer.heartbeat(now),
             None => self.sequencer.sequence(parsed.events),
         };
-        batch.rules = parsed.rules;
+        batch.rulebook = parsed.rulebook;
         batch.barrier = parsed.barrier;
         let state = parsed.barrier.then(|| Blueprint::sequencer_state(&self.sequencer));
         let batch = Arc::new(batch);
@@ -422,8 +421,8 @@ impl<M> Worker<M> {
         let mut events = self.spare.try_recv().unwrap_or_default();
         events.reserve(work.records.len());
         let understood = work.records.iter().map(|record| self.parser.parse(record, &mut events)).collect();
-        let Work { heartbeat, rules, barrier, memo, .. } = work;
-        let parsed = Parsed { events, understood, heartbeat, rules, barrier, memo };
+        let Work { heartbeat, rulebook, barrier, memo, .. } = work;
+        let parsed = Parsed { events, understood, heartbeat, rulebook, barrier, memo };
         self.in_line(|line| line.enter(number, parsed));
     }
 
