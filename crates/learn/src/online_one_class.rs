@@ -162,8 +162,8 @@ fn cosine_of_turns(t: f32) -> f32 {
     let t = t.clamp(-4e6, 4e6);
     let part = t - ((t + SHIFT) - SHIFT);
     let square = part * part;
-    1.0 + square
-        * (-19.739_208 + square * (64.939_39 + square * (-85.456_81 + square * (60.244_64 + square * (-26.426_26 + square * 7.903_536)))))
+    let high = -85.456_81 + square * (60.244_64 + square * (-26.426_26 + square * (7.903_536 - square * 1.714_391)));
+    1.0 + square * (-19.739_208 + square * (64.939_39 + square * high))
 }
 
 #[cfg(test)]
