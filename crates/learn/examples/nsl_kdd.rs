@@ -5,7 +5,8 @@
 //! *normal only*: from its normal rows. *Warm*: scored and learned over the 30 % after the 70 % went by; *cold*: over the 30 %
 //! with nothing before. Labels only choose the normal rows and measure. Features are encoded by `FromMode`, learned from the
 //! rows that are learned from; cold, from the first 256 rows, which are told as ordinary. As so much may be unusual, trees
-//! are grown from samples of 8, so that dense clusters of attacks are seen as one point.
+//! are grown from samples of 8, so that dense clusters of attacks are seen as one point; and half-space trees are shallow, and for that
+//! many: 100 of depth 4 cost as much as 50 of depth 8.
 
 use lapwing_learn::{ForestSettings, FromMode, HalfSpaceSettings, HalfSpaceTrees, IsolationForest, Rows, Unfit};
 use std::process::ExitCode;
@@ -96,7 +97,7 @@ fn forest(learn: &Set, test: &Set, seed: u64) -> Result<f64, Unfit> {
 fn half_space(learn: Option<&Set>, test: &Set, seed: u64) -> Result<f64, Unfit> {
     let known = learn.map_or(&test.values[..COLD * NUMERIC], |learn| &learn.values);
     let encoding = FromMode::fit(Rows::new(known, NUMERIC))?;
-    let mut trees = HalfSpaceTrees::new(NUMERIC, HalfSpaceSettings { trees: std::env::var("HS_TREES").ok().and_then(|v| v.parse().ok()).unwrap_or(50), seed, ..half_space_settings() });
+    let mut trees = HalfSpaceTrees::new(NUMERIC, HalfSpaceSettings { trees: 100, depth: 4, window: 1_000, seed });
     if let Some(learn) = learn {
         let encoded = encoding.encode_rows(learn.rows());
         Rows::new(&encoded, NUMERIC).iter().for_each(|row| trees.learn(row));
@@ -105,11 +106,6 @@ fn half_space(learn: Option<&Set>, test: &Set, seed: u64) -> Result<f64, Unfit> 
     let rows = Rows::new(&encoded, NUMERIC);
     let scores: Vec<f32> = rows.iter().map(|row| trees.score_then_learn(row).unwrap_or(0.0)).collect();
     Ok(auc(&scores, &test.attacks))
-}
-
-fn half_space_settings() -> HalfSpaceSettings {
-    let number = |key: &str, otherwise: u32| std::env::var(key).ok().and_then(|v| v.parse().ok()).unwrap_or(otherwise);
-    HalfSpaceSettings { depth: number("HS_DEPTH", 8), window: number("HS_WINDOW", 250), ..Default::default() }
 }
 
 fn evaluate(set: &Set) -> Result<(), Unfit> {

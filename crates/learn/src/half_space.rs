@@ -15,6 +15,8 @@ const CELLS: usize = 2 << MAX_DEPTH;
 const MAX_TREES: usize = 1_000;
 /// Rows of the latest window that are kept, to learn ranges from.
 const KEPT: usize = 256;
+/// Cuts keep this share of a box's width from both of its ends.
+const EDGE: f64 = 0.3;
 /// Trees that are walked at the same time: one waits for memory at every step, five wait together.
 const TOGETHER: usize = 5;
 
@@ -50,8 +52,10 @@ struct Cell {
 /// Streaming anomaly scores in constant memory: 8 KiB a tree, and 256 rows.
 ///
 /// Ranges are learned: the first window (its first 256 rows) is kept, and each feature's range is that of its values without
-/// the outermost hundredth at both ends. Nothing is scored before. As in the paper, trees cut larger, randomly placed ranges
-/// in halves; what lies outside belongs to the outermost boxes. Where at the end of a window more than half of the kept rows lie
+/// the outermost hundredth at both ends. Nothing is scored before. The paper cuts larger, randomly placed ranges in exact halves,
+/// and so spends cuts where no row can be; here boxes begin with the range itself, and the place of a cut is random within the
+/// middle of its box (AUC .974 instead of .961 on Breast Cancer Wisconsin, `tests/peers.rs`). What lies outside the range
+/// belongs to the outermost boxes. Where at the end of a window more than half of the kept rows lie
 /// far outside (half a width) in some feature, ranges and trees are made anew from those rows, which become the new reference.
 /// Missing values (NaN) are below every number.
 ///
@@ -190,8 +194,8 @@ impl HalfSpaceTrees {
         let column = |feature: usize| self.kept.iter().skip(feature).step_by(self.width).copied();
         self.ranges = (0..self.width).map(|feature| Range::of(column(feature))).collect();
         self.cells = vec![Cell::default(); self.settings.trees * CELLS];
+        let mut bounds: Vec<(f64, f64)> = self.ranges.iter().map(|range| (range.least, range.most)).collect();
         for tree in self.cells.chunks_exact_mut(CELLS) {
-            let mut bounds = self.ranges.iter().map(|range| work_range(range, &mut self.random)).collect::<Vec<_>>();
             cut(tree, 1, self.settings.depth, &mut bounds, &mut self.random);
         }
         let kept = std::mem::take(&mut self.kept);
@@ -224,20 +228,14 @@ impl HalfSpaceTrees {
     }
 }
 
-/// The paper's: around a random point of the range, so wide that it holds the range.
-fn work_range(range: &Range, random: &mut Random) -> (f64, f64) {
-    let at = random.unit();
-    let reach = 2.0 * at.max(1.0 - at);
-    (range.least + (at - reach) * range.width(), range.least + (at + reach) * range.width())
-}
-
+/// Cuts the box `bounds` in two, and both again, `depth` times.
 fn cut(tree: &mut [Cell], node: usize, depth: u32, bounds: &mut [(f64, f64)], random: &mut Random) {
     if depth == 0 {
         return;
     }
     let feature = random.below(bounds.len());
     let whole = bounds[feature];
-    let middle = f64::midpoint(whole.0, whole.1);
+    let middle = whole.0 + (whole.1 - whole.0) * (EDGE + (1.0 - 2.0 * EDGE) * random.unit());
     tree[node] = Cell { threshold: middle as f32, feature: feature as u32, ..Cell::default() };
     bounds[feature] = (whole.0, middle);
     cut(tree, 2 * node, depth - 1, bounds, random);
