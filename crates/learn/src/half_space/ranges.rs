@@ -33,6 +33,11 @@ impl Range {
         self.most - self.least
     }
 
+    /// Both ends, moved outwards by a share of the width.
+    pub(super) fn widened(&self, share: f64) -> (f64, f64) {
+        (self.least - share * self.width(), self.most + share * self.width())
+    }
+
     /// Whether a value lies more than half a width outside.
     pub(super) fn is_far(&self, value: f32) -> bool {
         let (value, half) = (f64::from(value), self.width() / 2.0);
