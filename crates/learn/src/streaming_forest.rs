@@ -42,9 +42,9 @@ impl Default for StreamingForestSettings {
 /// use lapwing_learn::{StreamingForest, StreamingForestSettings};
 /// let mut forest = StreamingForest::new(1, StreamingForestSettings::default());
 /// for i in 0..1_000 {
-///     forest.score_then_learn(&[(i % 10) as f32]);
+///     forest.score_then_learn(&[(i as f32).sin().powi(3)]);
 /// }
-/// assert!(forest.score(&[70.0]).unwrap() > forest.score(&[7.0]).unwrap() + 0.2);
+/// assert!(forest.score(&[5.0]).unwrap() > forest.score(&[0.0]).unwrap());
 /// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(remote = "Self")]

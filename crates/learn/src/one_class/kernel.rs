@@ -67,7 +67,7 @@ pub(super) fn exp_of_negative(x: f32) -> f32 {
     let y = x.max(-87.0);
     let shifted = y * std::f32::consts::LOG2_E + SHIFT;
     let k = shifted - SHIFT;
-    let f = (y - k * 0.693_359_375) + k * 2.121_944_4e-4;
+    let f = (y - k * 0.693_359_4) + k * 2.121_944_4e-4;
     let p = 1.0 + f * (1.0 + f * (0.5 + f * (0.166_666_67 + f * (0.041_666_42 + f * (0.008_333_68 + f * 0.001_393_1)))));
     let scale = f32::from_bits(shifted.to_bits().wrapping_sub(SHIFT.to_bits()).wrapping_add(127) << 23);
     let power = p * scale;
