@@ -14,19 +14,30 @@
 //! | is this silence unusual for this source? | [`Regularity`] |
 //! | how unusual is it that something new appears? | [`NoveltyRate`], [`surprise`] |
 //! | which few values, which categories, how long? | [`ClosedSet`], [`Coverage`], [`Lengths`] |
+//! | how unusual is this row of numbers? | [`IsolationForest`], [`StreamingForest`], [`HalfSpaceTrees`], [`OneClassSvm`], [`OnlineOneClass`] |
 
 mod baseline;
 mod bloom;
 mod closed_set;
 mod coverage;
 mod distinct;
+mod from_mode;
+mod half_space;
+mod isolation;
 mod lengths;
 mod lru;
 mod mix;
 mod moments;
+mod one_class;
+mod online_one_class;
+mod random;
 mod rate;
 mod regularity;
+mod reservoir;
+mod rows;
+mod sound;
 mod special;
+mod streaming_forest;
 mod unseen;
 mod window;
 
@@ -35,10 +46,18 @@ pub use bloom::{BloomSettings, ScalableBloom};
 pub use closed_set::ClosedSet;
 pub use coverage::{Coverage, MARK_WORDS, Marks};
 pub use distinct::{Distinct, RecentDistinct};
+pub use from_mode::FromMode;
+pub use half_space::{HalfSpaceSettings, HalfSpaceTrees};
+pub use isolation::{ForestSettings, IsolationForest};
 pub use lengths::Lengths;
 pub use lru::Lru;
+pub use one_class::{Gamma, OneClassSettings, OneClassSvm};
+pub use online_one_class::{OnlineOneClass, OnlineOneClassSettings};
 pub use rate::NoveltyRate;
 pub use regularity::Regularity;
+pub use reservoir::Reservoir;
+pub use rows::{MAX_FEATURES, Rows, Unfit};
+pub use streaming_forest::{StreamingForest, StreamingForestSettings};
 pub use unseen::surprise;
 pub use window::{SlidingCounts, Window};
 
