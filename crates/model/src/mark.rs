@@ -40,7 +40,10 @@ impl Mark {
 
     #[must_use]
     pub fn covers(&self, finding: &Finding) -> bool {
-        finding.detector == self.detector && finding.rule == self.rule && finding.class == self.class && self.is_about(&finding.entity)
+        finding.detector == self.detector
+            && finding.rule == self.rule
+            && finding.class == self.class
+            && self.is_about(&finding.entity)
     }
 
     /// Whether it would have muted that anomaly.

@@ -35,7 +35,11 @@ pub fn run(args: &Explain, config: &Config, paint: Paint) -> Result<Exit, Failed
         return Err(Failed::new(format!("there is no anomaly {} in {place}; it may be too old or deleted", args.id)));
     };
     let mut out = std::io::BufWriter::new(std::io::stdout().lock());
-    if args.json { show::json(&mut out, &anomaly)? } else { show::explain(&mut out, &anomaly, paint)? }
+    if args.json {
+        show::json(&mut out, &anomaly)?
+    } else {
+        show::explain(&mut out, &anomaly, paint)?
+    }
     out.flush()?;
     Ok(Exit::Clean)
 }

@@ -6,7 +6,9 @@ use crate::support::{Running, start};
 
 /// A line whose anomaly is about the service that wrote it.
 fn line(service: &str, second: u32) -> String {
-    format!("{{\"time\":\"2015-05-17T10:05:{second:02}Z\",\"level\":\"fatal\",\"service\":\"{service}\",\"message\":\"disk is gone\"}}")
+    format!(
+        "{{\"time\":\"2015-05-17T10:05:{second:02}Z\",\"level\":\"fatal\",\"service\":\"{service}\",\"message\":\"disk is gone\"}}"
+    )
 }
 
 async fn items(running: &Running, query: &str) -> Vec<Value> {
@@ -15,7 +17,8 @@ async fn items(running: &Running, query: &str) -> Vec<Value> {
 
 async fn push(running: &Running, service: &str, second: u32, found: u64) {
     assert_eq!(running.post("/logs", line(service, second)).await.status, 202);
-    let enough = |text: &Value| text["findings"].as_object().is_some_and(|by| by.values().filter_map(Value::as_u64).sum::<u64>() >= found);
+    let enough =
+        |text: &Value| text["findings"].as_object().is_some_and(|by| by.values().filter_map(Value::as_u64).sum::<u64>() >= found);
     running.until("/stats", |answer| enough(&answer.json()) || answer.json()["muted"].as_u64() >= Some(found)).await;
 }
 
@@ -34,7 +37,10 @@ async fn what_is_marked_as_expected_is_muted_until_it_is_taken_back_and_only_the
     let said = running.send("PATCH", &path, json!({"state": "expected", "expires_days": 30})).await;
     assert_eq!(said.status, 200);
     let marks = items(&running, "/marks").await;
-    assert_eq!((&marks[0]["anomaly"], &marks[0]["said"], &marks[0]["entity"]), (&found["id"], &json!("expected"), &found["entity"]));
+    assert_eq!(
+        (&marks[0]["anomaly"], &marks[0]["said"], &marks[0]["entity"]),
+        (&found["id"], &json!("expected"), &found["entity"])
+    );
     push(&running, "shop", 2, 1).await;
     running.until("/stats", |answer| answer.json()["muted"].as_u64() >= Some(1)).await;
     assert_eq!(running.get(&path).await.json()["count"], found["count"], "muted");
