@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use crate::decode::decode;
+use crate::decode::{decode, once};
 use crate::marks::{self, marks};
 use crate::place::Place;
 use crate::rule::{Check, Rule};
@@ -125,10 +125,10 @@ impl Inspector {
 
     /// Looks at one value as it came over the wire.
     pub fn value(&mut self, place: Place, name: &[u8], value: &[u8]) {
-        let seen = marks(value);
+        let sent = marks(value);
         let short = if place == Place::Name { SHORT_NAME } else { SHORT };
         let plain =
-            seen & !marks::PLAIN == 0 && value.len() > short && !matches!(place, Place::Path | Place::Agent | Place::Line);
+            sent & !marks::PLAIN == 0 && value.len() > short && !matches!(place, Place::Path | Place::Agent | Place::Line);
         if plain || value.is_empty() || self.budget == 0 {
             return;
         }
@@ -136,7 +136,7 @@ impl Inspector {
         let mut scratch = std::mem::take(&mut self.scratch);
         let plus = matches!(place, Place::Name | Place::Value | Place::Referrer | Place::Field);
         decode(value, plus, &mut scratch.text);
-        if seen & marks::UPPER != 0 || seen & !marks::PLAIN != 0 {
+        if sent & marks::UPPER != 0 || sent & !marks::PLAIN != 0 {
             scratch.text.make_ascii_lowercase();
         }
         let text = std::mem::take(&mut scratch.text);
@@ -146,6 +146,12 @@ impl Inspector {
         let signs = seen & marks::SIGNS != 0 || text.ends_with(b"--");
         self.view(View::Text, &text, &mut scratch, &at, signs);
         let mut view = std::mem::take(&mut scratch.view);
+        if sent & (marks::PERCENT | marks::AMPERSAND | marks::BACKSLASH) != 0 && once(value, plus, &mut view) {
+            view.make_ascii_lowercase();
+            if view != text {
+                self.view(View::Wire, &view, &mut scratch, &at, signs);
+            }
+        }
         for reading in View::ALL {
             if reading.read(&text, seen, &mut view) {
                 self.view(reading, &view, &mut scratch, &at, signs);

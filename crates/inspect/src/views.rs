@@ -17,9 +17,12 @@ pub enum View {
     Path,
     /// Without blanks, control characters and comments.
     Compact,
+    /// Only as a server decodes it, where more was hidden: references, escapes of scripts and further percents still stand.
+    Wire,
 }
 
 impl View {
+    /// The readings that are made of the decoded text.
     pub const ALL: [View; 5] = [View::Text, View::Sql, View::Shell, View::Path, View::Compact];
 
     #[must_use]
@@ -31,7 +34,7 @@ impl View {
     pub fn read(self, text: &[u8], seen: u16, out: &mut Vec<u8>) -> bool {
         out.clear();
         match self {
-            View::Text => false,
+            View::Text | View::Wire => false,
             View::Sql => seen & (marks::STAR | marks::CONTROL | marks::BLANK | marks::QUOTE) != 0 && sql(text, out),
             View::Shell => seen & (marks::BACKSLASH | marks::QUOTE | marks::SHELL | marks::CONTROL) != 0 && shell(text, out),
             View::Path => seen & (marks::BACKSLASH | marks::SLASH) != 0 && path(text, out),

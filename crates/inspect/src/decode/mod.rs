@@ -46,6 +46,18 @@ pub fn decode(value: &[u8], plus: bool, out: &mut Vec<u8>) {
     }
 }
 
+/// Puts the value into `out` as a server decodes it, once: what attackers hide below that still stands there. Returns whether
+/// anything may be hidden. A long value is left out: it is no lone sign.
+pub fn once(value: &[u8], plus: bool, out: &mut Vec<u8>) -> bool {
+    out.clear();
+    if value.len() > END {
+        return false;
+    }
+    out.extend_from_slice(value);
+    percent::decode(out, plus);
+    marks(out) & (marks::PERCENT | marks::AMPERSAND | marks::BACKSLASH) != 0
+}
+
 /// Writes a character at `at`, where there is room for it. Returns its length.
 fn put(text: &mut [u8], at: usize, character: char) -> usize {
     let mut bytes = [0; 4];
