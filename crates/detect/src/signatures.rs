@@ -86,7 +86,12 @@ impl Signatures {
         for (name, value) in event.others.iter() {
             let name = event.text(name);
             if SENT.iter().any(|word| name.windows(word.len()).any(|part| part.eq_ignore_ascii_case(word))) {
-                self.inspector.value(Place::Field, name, event.text(value));
+                let last = name.rsplit(|byte| *byte == b'.').next().unwrap_or(name);
+                if name.windows(6).any(|part| part.eq_ignore_ascii_case(b"header")) || last.eq_ignore_ascii_case(b"cookie") {
+                    self.inspector.header(last, event.text(value));
+                } else {
+                    self.inspector.value(Place::Field, name, event.text(value));
+                }
             }
         }
     }

@@ -16,6 +16,7 @@ struct Request {
     agent: String,
     referrer: String,
     body: String,
+    headers: Vec<(String, String)>,
     /// Answered with 404 or 403.
     absent: bool,
 }
@@ -27,9 +28,15 @@ fn read(path: &Path) -> Vec<Request> {
         .map(|line| {
             let row: serde_json::Value = serde_json::from_str(&line.expect("a line")).expect("JSON");
             let text = |name: &str| row[name].as_str().unwrap_or_default().to_owned();
-            Request { label: text("label"), uri: text("uri"), agent: text("ua"), referrer: text("ref"), body: text("body"), absent: false }
+            Request { label: text("label"), uri: text("uri"), agent: text("ua"), referrer: text("ref"), body: text("body"), headers: headers(&row), absent: false }
         })
         .collect()
+}
+
+fn headers(row: &serde_json::Value) -> Vec<(String, String)> {
+    let extra = row["extra"].as_object();
+    let pair = |(name, value): (&String, &serde_json::Value)| (name.clone(), value.as_str().unwrap_or_default().to_owned());
+    extra.map(|all| all.iter().map(pair).collect()).unwrap_or_default()
 }
 
 fn access(path: &Path) -> Vec<Request> {
@@ -44,6 +51,7 @@ fn access(path: &Path) -> Vec<Request> {
             agent: (*quoted.get(5)?).to_owned(),
             referrer: (*quoted.get(3)?).to_owned(),
             body: String::new(),
+            headers: Vec::new(),
             absent: [" 404 ", " 403 "].iter().any(|status| quoted.get(2).is_some_and(|rest| rest.starts_with(status))),
         })
     };
@@ -56,6 +64,7 @@ fn inspect(inspector: &mut Inspector, request: &Request) {
     inspector.agent(request.agent.as_bytes());
     inspector.referrer(request.referrer.as_bytes());
     inspector.body(request.body.as_bytes());
+    request.headers.iter().for_each(|(name, value)| inspector.header(name.as_bytes(), value.as_bytes()));
 }
 
 /// Nanoseconds that this thread was on a CPU.
@@ -100,10 +109,11 @@ fn main() {
             if shown == format!("{set}/{}", request.label) && found.is_empty() != normal {
                 let ids: Vec<_> = inspector.hits().iter().map(|hit| rules.rules()[hit.rule].id.as_str()).collect();
                 println!(
-                    "{} | {} | {} | {}",
+                    "{} | {} | {} | {:?} | {}",
                     request.uri,
                     request.body,
                     if request.agent.contains("Chrome/120") { "" } else { &request.agent },
+                    request.headers.iter().filter(|(name, _)| !["accept-encoding", "accept-language", "keep-alive", "proxy-connection"].contains(&name.as_str())).collect::<Vec<_>>(),
                     ids.join(" ")
                 );
             }

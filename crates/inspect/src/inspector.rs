@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use crate::decode::{decode, once};
+use crate::decode::{self, decode, once};
 use crate::marks::{self, marks};
 use crate::place::Place;
 use crate::rule::{Check, Rule};
@@ -44,6 +44,8 @@ pub struct Inspector {
     /// Rules that this request matched already.
     fired: Vec<u64>,
     budget: usize,
+    /// Within a value that was found packed in another.
+    packed: bool,
     scratch: Scratch,
     clean: Vec<Vec<u8>>,
 }
@@ -81,6 +83,7 @@ impl Inspector {
             hits: Vec::new(),
             fired: vec![0; words],
             budget: BUDGET,
+            packed: false,
             scratch,
             clean: vec![Vec::new(); CLEAN],
         }
@@ -127,6 +130,11 @@ impl Inspector {
     pub fn value(&mut self, place: Place, name: &[u8], value: &[u8]) {
         let sent = marks(value);
         let short = if place == Place::Name { SHORT_NAME } else { SHORT };
+        if let Some(inner) = packed(place, value).filter(|_| !self.packed) {
+            self.packed = true;
+            self.value(place, name, &inner);
+            self.packed = false;
+        }
         let plain =
             sent & !marks::PLAIN == 0 && value.len() > short && !matches!(place, Place::Path | Place::Agent | Place::Line);
         if plain || value.is_empty() || self.budget == 0 {
@@ -203,6 +211,13 @@ impl Inspector {
             }
         }
     }
+}
+
+/// What a value says that is text in base64: applications unpack it, and attacks hide there. Addresses of pages are left out:
+/// sites send each other those.
+fn packed(place: Place, value: &[u8]) -> Option<Vec<u8>> {
+    let inner = matches!(place, Place::Value | Place::Header | Place::Field).then(|| decode::base64(value)).flatten()?;
+    (marks(&inner) & marks::SIGNS != 0 && !inner.starts_with(b"http")).then_some(inner)
 }
 
 /// Marks the rules whose literals stand in the text; whether there are any.

@@ -1,9 +1,12 @@
 //! Values as the application behind the server will read them, however often and in whatever way they were encoded.
 
+mod base64;
 mod entity;
 mod percent;
 mod script;
 mod unicode;
+
+pub use base64::text as base64;
 
 use crate::marks::{self, marks};
 
