@@ -34,8 +34,8 @@ pub struct Hit {
     pub matched: Vec<u8>,
 }
 
-/// Inspects requests. Owned by one thread. From one request to the next it remembers only values that it found clean, in 512
-/// slots: that saves looking at them again and never changes what is found.
+/// Inspects requests. Owned by one thread. From one request to the next it remembers only values that it found clean:
+/// that saves looking at them again and never changes what is found.
 #[derive(Debug)]
 pub struct Inspector {
     rules: Arc<Rules>,
@@ -47,12 +47,12 @@ pub struct Inspector {
     /// Within a value that was found packed in another.
     packed: bool,
     scratch: Scratch,
-    clean: Vec<Vec<u8>>,
+    clean: Vec<Box<[u8]>>,
 }
 
 /// How many values are remembered as clean, and the longest of them. Values are compared byte by byte, so that this changes how
 /// fast something is found, never what.
-const CLEAN: usize = 8192;
+const CLEAN: usize = 4096;
 const LONGEST_CLEAN: usize = 256;
 
 /// Where a value is remembered.
@@ -85,7 +85,7 @@ impl Inspector {
             budget: BUDGET,
             packed: false,
             scratch,
-            clean: vec![Vec::new(); CLEAN],
+            clean: vec![Box::default(); CLEAN],
         }
     }
 
@@ -114,15 +114,14 @@ impl Inspector {
     /// Looks at what comes again and again (paths, user agents, referrers), unless it was found clean not long ago.
     pub(crate) fn remembered(&mut self, place: Place, value: &[u8], look: impl FnOnce(&mut Inspector)) {
         let slot = slot(place, value);
-        if value.is_empty() || self.clean[slot] == value {
+        if value.is_empty() || *self.clean[slot] == *value {
             return;
         }
         let (before, budget) = (self.hits.len(), self.budget);
         look(self);
         // Only what was looked at in full, and did not depend on what the request had before it.
         if self.hits.is_empty() && before == 0 && budget > value.len() && value.len() <= LONGEST_CLEAN {
-            self.clean[slot].clear();
-            self.clean[slot].extend_from_slice(value);
+            self.clean[slot] = value.into();
         }
     }
 

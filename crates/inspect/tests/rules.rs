@@ -172,3 +172,55 @@ fn a_language_or_a_column_named_like_a_command_raises_nothing() {
         assert_eq!(told(name, "id"), None, "{name}");
     }
 }
+
+/// CPU time of this thread in milliseconds; none where the system does not tell.
+fn cpu() -> Option<f64> {
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
+    text.split(' ').next()?.parse::<f64>().ok().map(|nanos| nanos / 1e6)
+}
+
+#[test]
+fn no_value_costs_more_than_a_moment() {
+    let long = 1 << 20;
+    let mut inspector = Inspector::new(rules());
+    let values = [
+        "(".repeat(long),
+        "a".repeat(long),
+        "%25".repeat(long / 3),
+        format!("%{}41", "25".repeat(long / 2)),
+        "&amp;".repeat(long / 5),
+        "/*".repeat(long / 2),
+        "'\"".repeat(long / 2),
+        "<a on".repeat(long / 5),
+        "../".repeat(long / 3),
+        "select ".repeat(long / 7),
+        "a=1'&".repeat(long / 5),
+        "QUFB".repeat(long / 4),
+        "<a b='".repeat(long / 6),
+        format!("<?xml {}", "<a b='".repeat(long / 6)),
+        format!("<?xml {}", "<".repeat(long)),
+        format!("--x\r\nform-data{}", "--x\r\n\r\n".repeat(long / 7)),
+        format!("{{{}", "\"\\".repeat(long / 2)),
+    ];
+    let mut wrong = Vec::new();
+    for value in &values {
+        let mut once = || {
+            let start = cpu()?;
+            inspector.begin(b"");
+            inspector.target(format!("/search?q={value}").as_bytes());
+            inspector.body(value.as_bytes());
+            inspector.header(b"cookie", value.as_bytes());
+            Some(cpu()? - start)
+        };
+        // The first time compiles the regexes; of three, the fastest is what the value costs.
+        let costs: Vec<f64> = (0..3).filter_map(|_| once()).collect();
+        let Some(least) = costs.into_iter().min_by(f64::total_cmp) else {
+            eprintln!("skipped: this system does not tell the CPU time of a thread");
+            return;
+        };
+        if least > 50.0 {
+            wrong.push(format!("{:?}... costs {least:.1} ms", &value[..20]));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
