@@ -250,7 +250,8 @@ mod tests {
             assert_eq!(found(path, 404, "x"), [], "{path}");
             assert_eq!(found(path, 403, "x"), [], "{path}");
         }
-        assert_eq!(found("/.env?x=../../etc/passwd", 404, "x").len(), 1);
+        assert!(found("/.env?x=../../etc/passwd", 404, "x").iter().all(|finding| &*finding.class != "sensitive-file"));
+        assert!(!found("/.env?x=../../etc/passwd", 404, "x").is_empty());
     }
 
     #[test]

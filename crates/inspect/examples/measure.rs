@@ -28,7 +28,15 @@ fn read(path: &Path) -> Vec<Request> {
         .map(|line| {
             let row: serde_json::Value = serde_json::from_str(&line.expect("a line")).expect("JSON");
             let text = |name: &str| row[name].as_str().unwrap_or_default().to_owned();
-            Request { label: text("label"), uri: text("uri"), agent: text("ua"), referrer: text("ref"), body: text("body"), headers: headers(&row), absent: false }
+            Request {
+                label: text("label"),
+                uri: text("uri"),
+                agent: text("ua"),
+                referrer: text("ref"),
+                body: text("body"),
+                headers: headers(&row),
+                absent: false,
+            }
         })
         .collect()
 }
@@ -113,7 +121,12 @@ fn main() {
                     request.uri,
                     request.body,
                     if request.agent.contains("Chrome/120") { "" } else { &request.agent },
-                    request.headers.iter().filter(|(name, _)| !["accept-encoding", "accept-language", "keep-alive", "proxy-connection"].contains(&name.as_str())).collect::<Vec<_>>(),
+                    request
+                        .headers
+                        .iter()
+                        .filter(|(name, _)| !["accept-encoding", "accept-language", "keep-alive", "proxy-connection"]
+                            .contains(&name.as_str()))
+                        .collect::<Vec<_>>(),
                     ids.join(" ")
                 );
             }

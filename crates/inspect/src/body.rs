@@ -225,7 +225,18 @@ mod tests {
 
     #[test]
     fn torn_bodies_are_read_to_their_end() {
-        for body in ["--", "--x form-data", "--x\nform-data", "<?xml", "<?xml ?><", "<?xml ?><a b=", "<?xml ?><a b='", "<svg><![CDATA[", "{\"", "[\"a\\"] {
+        for body in [
+            "--",
+            "--x form-data",
+            "--x\nform-data",
+            "<?xml",
+            "<?xml ?><",
+            "<?xml ?><a b=",
+            "<?xml ?><a b='",
+            "<svg><![CDATA[",
+            "{\"",
+            "[\"a\\",
+        ] {
             classes(body);
         }
     }
