@@ -115,6 +115,7 @@ detectors! {
     novelty,
     silence,
     profile,
+    rate,
 }
 
 impl Kind {

@@ -268,11 +268,8 @@ mod tests {
         let (mut one, mut other, mut whole) = (TDigest::new(100.0), TDigest::new(100.0), TDigest::new(100.0));
         for i in 0..50_000 {
             let x = uniform(i).powi(2);
-            if i % 3 == 0 {
-                one.observe(x)
-            } else {
-                other.observe(x)
-            }
+            let half = if i % 3 == 0 { &mut one } else { &mut other };
+            half.observe(x);
             whole.observe(x);
         }
         one.merge(&other);
