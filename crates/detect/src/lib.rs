@@ -116,6 +116,7 @@ detectors! {
     silence,
     profile,
     rate,
+    rarity,
 }
 
 impl Kind {
