@@ -19,8 +19,8 @@ const CLIP: f64 = 4.0;
 /// Periods before a series has a past.
 const NEEDED: [u64; 3] = [60, 36, 24];
 
-/// What a record loses with every period, so that an old one does not excuse everything for ever.
-const FADE: f32 = 0.999;
+/// What a record (an ln) loses with every period, so that an old one does not excuse everything for ever: half in five days.
+const FADE: [f32; 3] = [1e-4, 1e-3, 6e-3];
 
 /// A change must be so many times larger than the largest before.
 const BEYOND_RECORD: f64 = 1.5;
@@ -186,8 +186,8 @@ impl Series {
             let mean = usual.map_or_else(|| self.past[at].expected(), |usual| usual.forecast.mean);
             let ratio = ((observed + 1.0) / (mean + 1.0)).ln() as f32;
             let [up, down] = &mut self.records[at];
-            *up = (*up * FADE).max(ratio);
-            *down = (*down * FADE).max(-ratio);
+            *up = (*up - FADE[at]).max(ratio).max(0.0);
+            *down = (*down - FADE[at]).max(-ratio).max(0.0);
         }
         self.past[at].observe(observed);
         if at == HOUR {
