@@ -181,7 +181,8 @@ impl Series {
     }
 
     fn learn(&mut self, at: usize, minute: i64, observed: f64) {
-        if self.past[at].steps() >= NEEDED[at] {
+        // Records begin early: what came once before there was a past may come again.
+        if self.past[at].steps() >= NEEDED[at] / 4 {
             let usual = self.usual(at, minute).and_then(|[first, _]| first);
             let mean = usual.map_or_else(|| self.past[at].expected(), |usual| usual.forecast.mean);
             let ratio = ((observed + 1.0) / (mean + 1.0)).ln() as f32;

@@ -50,6 +50,14 @@ fn a_pattern_that_rises_is_told_once_with_what_was_expected() {
 }
 
 #[test]
+fn a_job_that_comes_every_ten_hours_is_told_the_first_time_only() {
+    let job = |minute: u64| minute / 60 % 10 == 4 && minute % 60 < 5 && minute > 12 * 60;
+    let events = lines(60, &KINDS, |kind, minute| if kind == 1 && job(minute) { 150 } else { 3 + noise(minute) % 3 });
+    let findings = told(&events);
+    assert_eq!(findings.len(), 1, "{findings:?}");
+}
+
+#[test]
 fn a_pattern_that_stops_is_told_as_gone_and_one_that_lessens_as_falling() {
     let events = lines(40, &KINDS, |kind, minute| match kind {
         0 if minute >= 30 * 60 => 0,
