@@ -133,6 +133,8 @@ detectors! {
     novelty,
     silence,
     profile,
+    rate,
+    rarity,
 }
 
 impl Kind {
