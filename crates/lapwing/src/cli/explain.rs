@@ -36,9 +36,9 @@ pub fn run(args: &Explain, config: &Config, paint: Paint) -> Result<Exit, Failed
     };
     let mut out = std::io::BufWriter::new(std::io::stdout().lock());
     if args.json {
-        show::json(&mut out, &anomaly)?
+        show::json(&mut out, &anomaly)?;
     } else {
-        show::explain(&mut out, &anomaly, paint)?
+        show::explain(&mut out, &anomaly, paint)?;
     }
     out.flush()?;
     Ok(Exit::Clean)

@@ -185,11 +185,11 @@ fn also(answer: &[u8], later: &Value) -> Option<Vec<u8>> {
     if score > told["score"].as_f64().unwrap_or(0.0) {
         told["score"] = later["score"].clone();
     }
-    if let (Some(classes), false) = (told["classes"].as_array_mut(), later["class"].is_null()) {
-        if !classes.contains(&later["class"]) {
-            classes.push(later["class"].clone());
-            classes.sort_by(|a, b| a.as_str().cmp(&b.as_str()));
-        }
+    if let (Some(classes), false) = (told["classes"].as_array_mut(), later["class"].is_null())
+        && !classes.contains(&later["class"])
+    {
+        classes.push(later["class"].clone());
+        classes.sort_by(|a, b| a.as_str().cmp(&b.as_str()));
     }
     if let (Some(detectors), Some(name)) = (told["detectors"].as_object_mut(), later["detector"].as_str()) {
         let own = detectors.entry(name).or_insert(json!(0.0));

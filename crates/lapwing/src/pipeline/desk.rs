@@ -3,9 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crossbeam_channel::{Receiver, Sender};
+use crossbeam_channel::Sender;
 use lapwing_alert::{Budget, Change, Desk};
-use lapwing_detect::Marks;
 use lapwing_model::{Anomaly, AnomalyId, Severity, Timestamp};
 use lapwing_source::Bookmarks;
 use lapwing_store::snapshot::{self, Snapshot};
@@ -30,8 +29,6 @@ pub struct Desking {
     pub tellers: Tellers,
     pub tell_at: Severity,
     pub budget: Option<Budget>,
-    /// What people say of anomalies, whenever they say something.
-    pub marks: Receiver<Arc<Marks>>,
     pub ready: watch::Sender<bool>,
     pub forget: Sender<u64>,
     pub bookmarks: Bookmarks,
@@ -78,9 +75,6 @@ pub fn run(mut desking: Desking) {
 impl Desking {
     fn take(&mut self, joined: Joined<Memo>, minute: &mut Minute) {
         let now = (self.live.clock)();
-        if let Some(marks) = self.marks.try_iter().last() {
-            self.joiner.heed(marks);
-        }
         let (changed, untold) = self.group(&joined, minute);
         self.anomalies.add(changed, untold);
         self.tell();

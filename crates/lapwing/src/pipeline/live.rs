@@ -106,12 +106,11 @@ pub fn start(mut plan: Plan) -> Result<(Service, Live, Bookmarks), String> {
     };
     let desking = Desking {
         desk,
-        joiner,
+        joiner: joiner.heeding(marks),
         live: live.clone(),
         tellers: Tellers::start(plan.sinks, &stats)?,
         tell_at: plan.tell_at,
         budget: plan.budget.map(|allowance| kept.budget(allowance)),
-        marks,
         ready: ready_in,
         forget: forget_in,
         bookmarks: kept.bookmarks.clone(),

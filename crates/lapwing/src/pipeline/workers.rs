@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Instant;
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, select, unbounded};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, never, select, unbounded};
 use lapwing_detect::{Batch, Ensemble, Findings, Marks, Rulebook, Shard, State};
 use lapwing_model::{Event, Record, Timestamp, Verdict};
 use lapwing_parse::{Parser, Understood};
@@ -100,6 +100,7 @@ pub struct Joiner<M> {
     parts: Receiver<Part<M>>,
     permits: Receiver<()>,
     ensemble: Ensemble,
+    marks: Receiver<Arc<Marks>>,
     shards: usize,
     next: u64,
     waiting: BTreeMap<u64, Gathered<M>>,
@@ -183,6 +184,7 @@ pub fn start<M: Send + 'static>(
         parts: parts_out,
         permits: permits_out,
         ensemble: blueprint.ensemble(state)?,
+        marks: never(),
         shards: workers,
         next: 0,
         waiting: BTreeMap::new(),
@@ -209,9 +211,10 @@ impl<M> Joiner<M> {
         self.permits.len()
     }
 
-    /// What people say of anomalies, from the next outcome on.
-    pub fn heed(&mut self, marks: Arc<Marks>) {
-        self.ensemble.heed(marks);
+    /// Heeds what people say of anomalies: what was said before an outcome is in it.
+    #[must_use]
+    pub fn heeding(self, marks: Receiver<Arc<Marks>>) -> Joiner<M> {
+        Joiner { marks, ..self }
     }
 
     /// Findings that were muted because people expect them.
@@ -277,6 +280,9 @@ impl<M> Joiner<M> {
         self.next += 1;
         // Never empty: each block in flight holds one permit.
         let _ = self.permits.try_recv();
+        if let Some(marks) = self.marks.try_iter().last() {
+            self.ensemble.heed(marks);
+        }
         let verdicts = self.ensemble.conclude(&batch, Findings::in_order(findings));
         let state = sequencer.map(|sequencer| {
             state.extend(sequencer);

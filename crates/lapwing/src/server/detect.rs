@@ -104,7 +104,6 @@ pub(super) struct FindingAnswer {
     #[schema(value_type = Option<String>)]
     since: Option<Timestamp>,
     /// Lines before this one that it is about as well. Those of the same request are told so themselves.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(value_type = Vec<u64>)]
     earlier: Vec<u64>,
 }

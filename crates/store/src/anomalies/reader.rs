@@ -74,7 +74,7 @@ impl Reader {
     /// # Errors
     /// Where the database cannot be read.
     pub fn marks(&self) -> Result<Vec<Mark>> {
-        self.read(|connection| marks::all(connection))
+        self.read(marks::all)
     }
 
     /// A named counter's minutes that begin in `from..to`, in order; those at 0 are left out.
