@@ -6,7 +6,7 @@ use std::io::ErrorKind;
 use std::net::UdpSocket;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 fn now() -> i64 {
     SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock after 1970").as_nanos() as i64
@@ -23,8 +23,8 @@ fn exported(version: &str, capture: &PathBuf) -> Option<Vec<Flow>> {
         .arg(capture)
         .arg("-p")
         .arg(private.with_extension("pid"))
-        .arg("-c")
-        .arg(private.with_extension("ctl"))
+        // With a control socket it sometimes waits for somebody to ask, for ever.
+        .args(["-c", "none"])
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn();
@@ -36,6 +36,7 @@ fn exported(version: &str, capture: &PathBuf) -> Option<Vec<Flow>> {
         }
         Err(error) => panic!("softflowd: {error}"),
     };
+    let begun = Instant::now();
     let (mut decoder, mut flows, mut buffer) = (Decoder::default(), Vec::new(), vec![0; 65_536]);
     // Ends when softflowd has ended and nothing more comes.
     loop {
@@ -46,6 +47,11 @@ fn exported(version: &str, capture: &PathBuf) -> Option<Vec<Flow>> {
                 assert_eq!(outcome.lost, 0, "v{version}: {outcome:?}");
             }
             Err(_) if softflowd.try_wait().expect("softflowd's state").is_some() => break,
+            Err(_) if begun.elapsed() > Duration::from_secs(30) => {
+                softflowd.kill().expect("softflowd ends");
+                softflowd.wait().expect("softflowd ended");
+                panic!("softflowd -v {version} did not end within 30 s");
+            }
             Err(_) => {}
         }
     }
