@@ -8,7 +8,7 @@ use crate::plan::Plausible;
 use crate::recent::{Recent, Worth};
 use crate::rows::{Out, Record, Run};
 use crate::saved::{BadState, Saved, SavedSession};
-use crate::session::{Header, Key, Session};
+use crate::session::{Header, Key, Place, Session};
 use crate::sets::{self, Datagram};
 use crate::settings::Settings;
 use crate::sflow;
@@ -34,8 +34,6 @@ pub struct Decoder {
     v5: Option<Template>,
     v7: Option<Template>,
 }
-
-type Place = (IpAddr, u16, u32);
 
 /// The last few ports that told templates, the latest first.
 #[derive(Debug, Default)]
@@ -112,7 +110,8 @@ impl Decoder {
     #[must_use]
     pub fn save(&self) -> Vec<u8> {
         let sessions = self.sessions.in_order().into_iter().map(|(key, session)| SavedSession::of(key, session));
-        Saved::new(sessions.collect(), self.held.iter().cloned().collect()).to_bytes()
+        let ports = self.ports.in_order().into_iter().map(|(place, ports)| (place, ports.0.into_iter().flatten().collect()));
+        Saved::new(sessions.collect(), ports.collect(), self.held.iter().cloned().collect()).to_bytes()
     }
 
     /// Goes on where [`Decoder::save`] left off.
@@ -126,11 +125,14 @@ impl Decoder {
             let key = saved.key;
             let session = saved.restore()?;
             decoder.octets += session.octets;
-            if session.told {
-                decoder.note_port(key);
-            }
+            decoder.clock = decoder.clock.max(session.templates.len() as u64);
             let octets = &mut decoder.octets;
             decoder.sessions.use_or_insert(key, || session, |_, forgotten| *octets -= forgotten.octets);
+        }
+        for ((exporter, version, domain), ports) in saved.ports {
+            for port in ports.into_iter().rev() {
+                decoder.note_port(Key { exporter, port, version, domain });
+            }
         }
         for set in saved.held {
             decoder.held.hold(set);

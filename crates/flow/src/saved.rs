@@ -2,7 +2,7 @@
 
 use crate::held::HeldSet;
 use crate::sequence::Sequence;
-use crate::session::{Key, Options, Session};
+use crate::session::{Key, Options, Place, Session};
 use crate::template::Kind;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -14,6 +14,8 @@ const LAYOUT: u32 = 1;
 pub(crate) struct Saved {
     layout: u32,
     pub sessions: Vec<SavedSession>,
+    /// Of an address, version and domain, the ports that told templates.
+    pub ports: Vec<(Place, Vec<u16>)>,
     pub held: Vec<HeldSet>,
 }
 
@@ -46,8 +48,8 @@ impl fmt::Display for BadState {
 impl std::error::Error for BadState {}
 
 impl Saved {
-    pub fn new(sessions: Vec<SavedSession>, held: Vec<HeldSet>) -> Self {
-        Saved { layout: LAYOUT, sessions, held }
+    pub fn new(sessions: Vec<SavedSession>, ports: Vec<(Place, Vec<u16>)>, held: Vec<HeldSet>) -> Self {
+        Saved { layout: LAYOUT, sessions, ports, held }
     }
 
     pub fn to_bytes(&self) -> Vec<u8> {
@@ -81,9 +83,10 @@ impl SavedSession {
 
     pub fn restore(self) -> Result<Session, BadState> {
         let mut session = Session::new(self.key.version, self.first);
-        for (id, kind, definition) in self.templates {
+        // They were saved in the order of their last use, which is all that is asked of it.
+        for (used, (id, kind, definition)) in self.templates.into_iter().enumerate() {
             let kind = Kind::from_number(kind).ok_or(BadState)?;
-            session.learn(id, kind, &definition, 0).map_err(|()| BadState)?;
+            session.learn(id, kind, &definition, used as u64).map_err(|()| BadState)?;
         }
         session.told = self.told;
         session.options = self.options;

@@ -19,6 +19,9 @@ pub(crate) struct Key {
     pub domain: u32,
 }
 
+/// Address, version and domain: what exporters behind one address may share.
+pub(crate) type Place = (IpAddr, u16, u32);
+
 /// What the header of a datagram says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Header {

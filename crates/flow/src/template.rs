@@ -198,9 +198,14 @@ fn fields(kind: Kind, definition: &[u8]) -> Option<Vec<FieldSpec>> {
     };
     let one = if matches!(kind, Kind::Ipfix | Kind::IpfixOptions) { ipfix_field } else { netflow9_field };
     let mut fields = Vec::new();
+    let mut count = 0;
     while !reader.rest().is_empty() {
         let field = one(&mut reader)?;
-        fields.push(FieldSpec { scope: fields.len() < scopes, ..field });
+        // A field without length holds nothing, and thousands of them would make every record cost as much.
+        if field.length > 0 {
+            fields.push(FieldSpec { scope: count < scopes, ..field });
+        }
+        count += 1;
     }
     Some(fields)
 }

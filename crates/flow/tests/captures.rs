@@ -95,12 +95,16 @@ fn rows_agree_with_those_of_pmacct() {
 }
 
 #[test]
-fn counters_of_sflow_are_recognised() {
+fn samples_and_counters_of_sflow_are_decoded() {
     let Some(path) = data("captures/sflow.pcap") else { return };
     let (flows, outcomes) = decode(&path);
     assert!(outcomes.iter().all(|outcome| outcome.malformed.is_none()), "{outcomes:?}");
     let counters: u32 = outcomes.iter().map(|outcome| outcome.others).sum();
-    println!("{} flows, {counters} others: {flows:?}", flows.len());
+    assert_eq!((flows.len(), counters), (1, 8), "a ping, and the counters of eight interfaces");
+    let ping = flows[0];
+    assert_eq!((ping.src.to_string(), ping.dst.to_string()), ("172.21.32.254".into(), "172.21.32.241".into()));
+    assert_eq!((ping.protocol, ping.icmp, ping.vlan, ping.sampling), (1, Some((8, 0)), 32, 2_048));
+    assert_eq!((ping.packets, ping.bytes), (2_048, 60 * 2_048));
 }
 
 fn aggregate(path: &PathBuf) -> Vec<Flow> {
@@ -146,7 +150,8 @@ fn scans_are_attempts_and_backscatter_is_answers() {
     }
     let Some(path) = data("scans/backscatter.trace") else { return };
     let flows = aggregate(&path);
-    let attempts = flows.iter().filter(|flow| flow.protocol == 6 && matches!(flow.state, Some(ConnState::S0 | ConnState::Rej))).count();
+    let attempts =
+        flows.iter().filter(|flow| flow.protocol == 6 && matches!(flow.state, Some(ConnState::S0 | ConnState::Rej))).count();
     println!("backscatter: {} rows, {attempts} attempts", flows.len());
     assert_eq!(attempts, 0);
 }

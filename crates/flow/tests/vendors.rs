@@ -143,7 +143,10 @@ fn rows_say_the_same_as_records() {
             let (bytes, mut records) = (datagram(name), Vec::new());
             slow.decode_records(exporter(), exported(&bytes), &bytes, &mut records);
             assert_eq!((outcome.flows + outcome.others) as usize, records.len(), "{}: {name}", case.case);
-            let has_addresses = |record: &&Record| !record.options && record.values.iter().any(|(field, _)| matches!((field.enterprise, field.id), (0, 8 | 12 | 27 | 28)));
+            let has_addresses = |record: &&Record| {
+                !record.options
+                    && record.values.iter().any(|(field, _)| matches!((field.enterprise, field.id), (0, 8 | 12 | 27 | 28)))
+            };
             assert_eq!(flows.len(), records.iter().filter(has_addresses).count(), "{}: {name}", case.case);
         }
     }
