@@ -298,7 +298,9 @@ impl Interface {
 mod tests {
     use super::*;
 
-    fn frames(bytes: &[u8]) -> Result<Vec<(i64, Option<Link>, Vec<u8>)>, CaptureError> {
+    type Owned = (i64, Option<Link>, Vec<u8>);
+
+    fn frames(bytes: &[u8]) -> Result<Vec<Owned>, CaptureError> {
         let mut capture = Capture::new(bytes)?;
         let mut frames = Vec::new();
         while let Some(frame) = capture.next_frame()? {

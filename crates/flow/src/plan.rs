@@ -15,12 +15,19 @@ struct Step {
     length: u16,
 }
 
+/// One field of a record without offsets: how long it is told to be, and what it is for.
+#[derive(Debug, Clone, Copy)]
+struct Value {
+    length: u16,
+    column: Option<Column>,
+}
+
 /// The steps of a template, and what it does not tell.
 #[derive(Debug, Default)]
 pub(crate) struct Plan {
     steps: Box<[Step]>,
     /// For records with values of variable length, which have no offsets: by field, what it is for, in the order of the fields.
-    columns: Option<Box<[(u16, Option<Column>)]>>,
+    columns: Option<Box<[Value]>>,
     /// Whether its records are rows: they say who, to whom.
     pub flow: bool,
     times: Times,
@@ -79,7 +86,8 @@ impl Plan {
         };
         let mut plan = Plan { flow: has(&[Src, Dst]), times, icmp: has(&[IcmpTypeCode, IcmpType]), ..Plan::default() };
         if variable {
-            plan.columns = Some(fields.iter().zip(columns).map(|(field, column)| (field.length, column)).collect());
+            plan.columns =
+                Some(fields.iter().zip(columns).map(|(field, column)| Value { length: field.length, column }).collect());
         } else {
             plan.steps = steps(fields, &columns);
         }
@@ -92,7 +100,7 @@ impl Plan {
         let mut aside = Aside::default();
         if let Some(columns) = &self.columns {
             let mut reader = Reader::new(record);
-            for &(length, column) in columns {
+            for &Value { length, column } in columns {
                 let Some(value) = reader.field(length) else { break };
                 if let Some(column) = column.filter(|column| column.fits(value.len().min(usize::from(u16::MAX)) as u16)) {
                     apply(column, value, context, flow, &mut aside);

@@ -88,12 +88,7 @@ pub(crate) fn decode(datagram: &Datagram, key: Key, session: &mut Session, held:
                 } else if id >= 256 {
                     let records = data(id, content, &datagram.header, session, run);
                     if records.is_none() {
-                        hold(
-                            HeldSet { key, id, header: datagram.header, received: run.limits.received, data: Vec::new() },
-                            content,
-                            held,
-                            run,
-                        );
+                        hold(key, id, content, &datagram.header, held, run);
                     }
                     seen.records = seen.records.zip(records).map(|(before, more)| before + more);
                 }
@@ -141,12 +136,14 @@ fn learn(kind: Kind, content: &[u8], session: &mut Session, run: &mut Run, seen:
     }
 }
 
-fn hold(set: HeldSet, content: &[u8], held: &mut Held, run: &mut Run) {
+/// Puts a set of data aside until its template comes.
+fn hold(key: Key, id: u16, content: &[u8], header: &Header, held: &mut Held, run: &mut Run) {
     run.outcome.missing_template += 1;
     if content.is_empty() {
         return;
     }
-    let (kept, dropped) = held.hold(HeldSet { data: content.to_vec(), ..set });
+    let set = HeldSet { key, id, header: *header, received: run.limits.received, data: content.to_vec() };
+    let (kept, dropped) = held.hold(set);
     run.outcome.held += u32::from(kept);
     run.outcome.dropped += dropped + u32::from(!kept);
 }

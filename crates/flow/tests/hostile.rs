@@ -119,7 +119,7 @@ proptest! {
                 packets += 1;
             }
             for link in [Link::Ethernet, Link::Sll, Link::Sll2, Link::Loopback] {
-                dissect(link, &bytes);
+                let _ = dissect(link, &bytes);
             }
         }
         aggregator.finish(&mut flows);
