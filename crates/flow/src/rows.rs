@@ -84,13 +84,15 @@ fn rows(
     let (mut records, mut replaced) = (0, 0);
     while let Some(record) = template.record(&mut reader) {
         records += 1;
-        let mut flow = context.base;
-        let plausible = template.plan.row(record, context, limits, &mut flow);
-        if is_padding(&flow, record) {
+        // Made in its place: a row is large, and copying it once more would cost as much as reading the record.
+        flows.push(context.base);
+        let Some(flow) = flows.last_mut() else { break };
+        let plausible = template.plan.row(record, context, limits, flow);
+        if is_padding(flow, record) {
+            flows.pop();
             continue;
         }
         replaced += u32::from(!plausible);
-        flows.push(flow);
     }
     outcome.times_replaced += replaced;
     outcome.flows += (flows.len() - before) as u32;
