@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use lapwing_model::{Event, PARTITIONS, Scope, Timestamp, hash, partition};
+use lapwing_model::{Event, PARTITIONS, Scope, Timestamp, partition};
 use lapwing_rules::RuleSet;
 
 /// Events in input order, shared read-only by everybody who judges them.
@@ -73,22 +73,9 @@ struct Route {
     ends: [u16; PARTITIONS],
 }
 
-const ROUTED: [Scope; 10] = [
-    Scope::Client,
-    Scope::Network,
-    Scope::User,
-    Scope::Session,
-    Scope::Endpoint,
-    Scope::Service,
-    Scope::Host,
-    Scope::Source,
-    Scope::All,
-    Scope::Event,
-];
-
 impl Routes {
     fn of(events: &[Event]) -> Routes {
-        Routes { scopes: ROUTED.iter().map(|&scope| Route::of(scope, events)).collect() }
+        Routes { scopes: Scope::EACH.iter().map(|&scope| Route::of(scope, events)).collect() }
     }
 
     fn get(&self, scope: Scope, number: usize) -> &[u16] {
@@ -128,14 +115,8 @@ impl Route {
 fn key(scope: Scope, event: &Event) -> Option<u64> {
     match scope {
         Scope::Event => Some(event.position.offset.wrapping_mul(0x9E37_79B9_7F4A_7C15)),
-        Scope::All => Some(all_key()),
         scope => event.keys.get(scope),
     }
-}
-
-/// The key under which the one state for everything lives.
-fn all_key() -> u64 {
-    hash(b"everything")
 }
 
 #[cfg(test)]
@@ -146,7 +127,7 @@ mod tests {
     #[test]
     fn every_event_with_a_key_is_judged_by_exactly_one_partition_and_in_order() {
         let batch = Batch::new(0, events(500), Vec::new());
-        for scope in ROUTED {
+        for scope in Scope::EACH {
             let mut seen = vec![0; batch.events.len()];
             for number in 0..PARTITIONS {
                 let route = batch.route(scope, number);

@@ -183,6 +183,7 @@ impl Router {
         match &event.detail {
             Detail::Web(web) => own | web_kinds(event, web),
             Detail::Log(_) if own != 0 => own,
+            Detail::Flow(_) => own | FIREWALL,
             Detail::Log(log) => self.log_kinds(event, log),
         }
     }

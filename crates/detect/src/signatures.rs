@@ -78,7 +78,7 @@ impl Signatures {
                 self.inspector.referrer(event.text(web.referrer));
                 self.inspector.body(event.text(web.body));
             }
-            Detail::Log(_) => self.inspector.begin(b""),
+            Detail::Log(_) | Detail::Flow(_) => self.inspector.begin(b""),
         }
         for (name, value) in event.others.iter() {
             let name = event.text(name);

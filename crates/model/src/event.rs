@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use crate::{Entity, Keys, Origin, Others, Position, Scope, Text, Timestamp, printable};
+use crate::{Entity, Flow, Keys, Origin, Others, Position, Scope, Text, Timestamp, printable};
 
 /// What was understood of a record. Its texts are [`Text`] spans into `raw` and `decoded`.
 #[derive(Debug, Clone)]
@@ -58,6 +58,7 @@ pub enum Clock {
 pub enum Detail {
     Web(Web),
     Log(Log),
+    Flow(Flow),
 }
 
 /// One HTTP request and its response.
@@ -176,7 +177,16 @@ impl Event {
     pub fn web(&self) -> Option<&Web> {
         match &self.detail {
             Detail::Web(web) => Some(web),
-            Detail::Log(_) => None,
+            Detail::Log(_) | Detail::Flow(_) => None,
+        }
+    }
+
+    /// The flow this tells of; its source is the event's client.
+    #[must_use]
+    pub fn flow(&self) -> Option<&Flow> {
+        match &self.detail {
+            Detail::Flow(flow) => Some(flow),
+            Detail::Web(_) | Detail::Log(_) => None,
         }
     }
 
@@ -200,6 +210,7 @@ impl Event {
         match &self.detail {
             Detail::Web(web) => Some(web.status),
             Detail::Log(log) => Some(log.status),
+            Detail::Flow(_) => None,
         }
         .filter(|&status| status != 0)
     }
@@ -234,6 +245,8 @@ impl Event {
             Scope::Service => text(self.service).or_else(|| self.origin.reading.service.as_deref().map(str::to_owned)),
             Scope::Host => text(self.host),
             Scope::Source => Some(self.origin.name.to_string()),
+            Scope::Victim => self.flow().map(|flow| flow.destination.to_string()),
+            Scope::Pair => self.flow().zip(self.client).map(|(flow, client)| format!("{client} > {}", flow.destination)),
             Scope::All => Some("everything".to_owned()),
             Scope::Event => return Some(self.entity()),
         };

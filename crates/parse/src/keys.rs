@@ -50,10 +50,9 @@ impl std::fmt::Write for Shown {
     }
 }
 
-/// Sets the keys of an event whose texts and skeleton are set. `everything` is the key of [`Scope::All`].
-pub(crate) fn set(event: &mut Event, everything: u64) {
+/// Sets the keys of an event whose texts and skeleton are set.
+pub(crate) fn set(event: &mut Event) {
     let mut keys = event.keys;
-    keys.set(Scope::All, everything);
     keys.set(Scope::Source, event.origin.id.max(1));
     match event.client {
         Some(client) => {
@@ -73,8 +72,10 @@ pub(crate) fn set(event: &mut Event, everything: u64) {
     if keys.get(Scope::Session).is_none() {
         keys.set(Scope::Session, keys.get(Scope::Client).unwrap_or(0));
     }
-    if let Detail::Web(_) = event.detail {
-        keys.set(Scope::Endpoint, event.skeleton.max(1));
+    match &event.detail {
+        Detail::Web(_) => keys.set(Scope::Endpoint, event.skeleton.max(1)),
+        Detail::Flow(flow) => keys.set(Scope::Victim, of_address(flow.destination).0),
+        Detail::Log(_) => {}
     }
     event.keys = keys;
 }

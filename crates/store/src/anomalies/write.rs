@@ -1,6 +1,6 @@
 use std::borrow::Cow;
 
-use lapwing_model::{Anomaly, AnomalyId, Severity, State, Timestamp, hash};
+use lapwing_model::{Anomaly, AnomalyId, Scope, Severity, State, Timestamp, hash};
 use rusqlite::{Connection, OptionalExtension, Row};
 
 use super::row::{self, pick, signed};
@@ -28,7 +28,7 @@ fn stored(row: &Row<'_>) -> rusqlite::Result<Stored> {
         state: pick(&State::ALL, row, 8)?,
         detector: Cow::Owned(row.get(9)?),
         class: Cow::Owned(row.get(10)?),
-        scope: pick(&row::SCOPES, row, 11)?,
+        scope: pick(&Scope::EACH, row, 11)?,
         entity: Cow::Owned(row.get(12)?),
     };
     Ok(Stored {
