@@ -95,3 +95,15 @@ def learners():
                 print(f"peer not here: {done.stderr.strip().splitlines()[-1:]}", file=sys.stderr)
                 return None
     return [python, ROOT / "tools/measure/learners.py"]
+
+
+def netflow_parser(folder):
+    """The command that decodes the datagrams in `folder` with the crate netflow_parser, or None where it can not be built."""
+    manifest = ROOT / "tools/netflow-peer/Cargo.toml"
+    target = BENCH / "netflow-peer"
+    build = ["cargo", "build", "--release", "--quiet", "--locked", "--manifest-path", str(manifest), "--target-dir", str(target)]
+    done = subprocess.run(build, capture_output=True, text=True)
+    if done.returncode != 0:
+        print(f"peer left out: netflow_parser can not be built: {done.stderr.strip().splitlines()[-1:]}", file=sys.stderr)
+        return None
+    return [target / "release/lapwing-netflow-peer", folder]
