@@ -36,10 +36,10 @@ impl Format for Syslog {
             return structured(line, rest, event, tools).ok_or(BROKEN).map(|()| Some(NAME));
         }
         let Cisco { host, marked, rest } = cisco(rest);
-        if priority.is_none() {
-            if let Some(found) = bare(line, event, tools)? {
-                return Ok(Some(found));
-            }
+        if priority.is_none()
+            && let Some(found) = bare(line, event, tools)?
+        {
+            return Ok(Some(found));
         }
         let Some((stamp, used)) = time::leading(rest) else {
             return Ok(priority.map(|_| {

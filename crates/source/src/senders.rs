@@ -23,20 +23,14 @@ pub(crate) struct Sender {
 pub(crate) struct Senders {
     source: &'static str,
     reading: Reading,
-    losses: &'static [&'static str],
     counters: Arc<Counters>,
     known: HashMap<IpAddr, Sender>,
     other: Option<Sender>,
 }
 
 impl Senders {
-    pub(crate) fn new(
-        source: &'static str,
-        reading: Reading,
-        losses: &'static [&'static str],
-        counters: Arc<Counters>,
-    ) -> Senders {
-        Senders { source, reading, losses, counters, known: HashMap::new(), other: None }
+    pub(crate) fn new(source: &'static str, reading: Reading, counters: Arc<Counters>) -> Senders {
+        Senders { source, reading, counters, known: HashMap::new(), other: None }
     }
 
     /// The sender at an address: `syslog_udp/203.0.113.9`, or `syslog_udp/other` when there are too many.
@@ -57,7 +51,7 @@ impl Senders {
     fn named(&self, who: &str, host: Option<Box<str>>) -> Sender {
         let name = format!("{}/{who}", self.source);
         let reading = Reading { host: self.reading.host.clone().or(host), ..self.reading.clone() };
-        Sender { tally: self.counters.source(&name, self.losses), origin: Origin::read_as(name, reading) }
+        Sender { tally: self.counters.source(&name, &[]), origin: Origin::read_as(name, reading) }
     }
 }
 
@@ -67,7 +61,7 @@ mod tests {
 
     #[test]
     fn names_are_bounded_and_an_address_is_the_same_in_both_families() {
-        let mut senders = Senders::new("syslog_udp", Reading::default(), &["blank"], Arc::default());
+        let mut senders = Senders::new("syslog_udp", Reading::default(), Arc::default());
         assert_eq!(&*senders.at("::ffff:10.0.0.1".parse().unwrap()).origin.name, "syslog_udp/10.0.0.1");
         let first = senders.at("10.0.0.1".parse().unwrap());
         assert_eq!(first.origin.reading.host.as_deref(), Some("10.0.0.1"));

@@ -17,10 +17,6 @@ pub(crate) const SUMMARY: &str = "syslog over TCP: counted, newline and NUL fram
 
 const NAME: &str = "syslog_tcp";
 
-/// Losses of one sender.
-const LOSSES: [&str; 7] =
-    [loss::TOO_LONG, loss::MALFORMED, loss::BLANK, loss::REFUSED, loss::CUT_OFF, loss::IDLE_TIMEOUT, loss::BROKEN];
-
 /// `sources.syslog_tcp`
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -95,7 +91,9 @@ impl Source for SyslogTcp {
     fn run(self: Box<Self>, context: Context) -> Task {
         let Settings { connections, idle_seconds, max_message, reading, .. } = self.settings;
         let limits = Limits { connections, idle_seconds, max_line: max_message };
-        let senders = Senders::new(self.name, reading, &LOSSES, context.counters.clone());
+        // What one sender loses is counted under its own name; this one is there from the start.
+        _ = context.counters.source(self.name, &[loss::MALFORMED]);
+        let senders = Senders::new(self.name, reading, context.counters.clone());
         Box::pin(listen::run(self.name, self.listener, context, limits, Framing::Syslog, From::Each(senders), self.tls))
     }
 }

@@ -30,8 +30,8 @@ pub(crate) const SUMMARY: &str = "syslog over UDP";
 
 const NAME: &str = "syslog_udp";
 
-/// Losses of one sender.
-const LOSSES: [&str; 5] = [loss::TOO_LONG, loss::BLANK, loss::INTAKE_FULL, loss::REFUSED, loss::CUT_OFF];
+/// Under these names things are lost: by sender, but for what the kernel drops.
+const LOSSES: [&str; 6] = [loss::KERNEL, loss::TOO_LONG, loss::BLANK, loss::INTAKE_FULL, loss::REFUSED, loss::CUT_OFF];
 
 /// A record is put this long after it came at the latest. Longer than for a connection: every sender has a block of its own.
 const LINGER: Duration = Duration::from_millis(20);
@@ -113,11 +113,11 @@ impl SyslogUdp {
             address: self.settings.listen.as_str().into(),
             cause,
         })?;
-        let tally = context.counters.source(NAME, &[loss::KERNEL]);
+        let tally = context.counters.source(NAME, &LOSSES);
         let origin = lapwing_model::Origin::new(NAME);
         let mut stop = context.stop.clone();
         let mut post = Post {
-            senders: Senders::new(NAME, self.settings.reading, &LOSSES, context.counters.clone()),
+            senders: Senders::new(NAME, self.settings.reading, context.counters.clone()),
             shared: Shared::new(&context, origin, tally),
             batches: HashMap::new(),
             records: 0,
