@@ -194,12 +194,15 @@ async fn what_logger_says_arrives_as_it_was_said_over_every_transport() {
 }
 
 /// A syslog-ng that reads lines from a file and sends them on; ended when it is dropped.
-struct SyslogNg(Child, tempfile::TempDir);
+struct SyslogNg {
+    child: Child,
+    _directory: tempfile::TempDir,
+}
 
 impl Drop for SyslogNg {
     fn drop(&mut self) {
-        _ = self.0.kill();
-        _ = self.0.wait();
+        _ = self.child.kill();
+        _ = self.child.wait();
     }
 }
 
@@ -221,7 +224,8 @@ fn syslog_ng(program: &Path, destination: &str, lines: usize) -> SyslogNg {
     for (option, name) in [("--cfgfile", "conf"), ("--persist-file", "persist"), ("--pidfile", "pid"), ("--control", "ctl")] {
         command.arg(option).arg(own(name));
     }
-    SyslogNg(command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap(), directory)
+    let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    SyslogNg { child, _directory: directory }
 }
 
 #[tokio::test]
