@@ -101,6 +101,12 @@ impl Draft {
                 *place = text;
             }
         };
+        // Zeek's uid is that of a connection.
+        let (name, uid) = self.values[Slot::User as usize];
+        if event.text(name) == b"uid" && event.get(&Field::DestinationAddress) != Value::Absent {
+            self.take(Slot::User);
+            self.put(Slot::Session, name, uid);
+        }
         let (user, session, host) =
             (self.take_said(Slot::User, event), self.take_said(Slot::Session, event), self.take_said(Slot::Host, event));
         set(&mut event.user, user);

@@ -54,7 +54,7 @@ fn fields_inside_of_a_message_are_understood() {
         ),
         (
             r#"{"ts":1740823200.5,"uid":"C1","id.orig_h":"10.0.0.5","id.orig_p":50000,"id.resp_h":"10.0.0.1","id.resp_p":22,"proto":"tcp","conn_state":"S0","orig_pkts":3,"orig_ip_bytes":180,"resp_pkts":0,"resp_ip_bytes":0}"#,
-            "json at=2025-03-01T10:00:00.5Z client=10.0.0.5 flow=tcp:50000>10.0.0.1:22 state=attempted bytes=180 packets=3",
+            "json at=2025-03-01T10:00:00.5Z client=10.0.0.5 session=C1 flow=tcp:50000>10.0.0.1:22 state=attempted bytes=180 packets=3",
         ),
     ] {
         let told = crate::testing::told(line);
