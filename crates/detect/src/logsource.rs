@@ -166,7 +166,7 @@ impl Default for Router {
     fn default() -> Self {
         let other = |name: &str| Field::Other(name.into());
         Router {
-            zeek: other("id.orig_h"),
+            zeek: other("id.resp_h"),
             cloudtrail: other("eventSource"),
             kubernetes: other("auditID"),
             dns: [other("record_type"), other("qtype_name"), other("dns.question.name")],

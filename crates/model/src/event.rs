@@ -247,7 +247,7 @@ impl Event {
                 self.web().map(|web| printable(&[self.text(web.method), b" ", self.path(web)].concat()).within(200).to_string())
             }
             Scope::Service => text(self.service).or_else(|| self.origin.reading.service.as_deref().map(str::to_owned)),
-            Scope::Host => text(self.host),
+            Scope::Host => text(self.host).or_else(|| self.origin.reading.host.as_deref().map(str::to_owned)),
             Scope::Source => Some(self.origin.name.to_string()),
             Scope::Victim => self.flow().map(|flow| flow.destination.to_string()),
             Scope::Pair => self.flow().zip(self.client).map(|(flow, client)| format!("{client} > {}", flow.destination)),

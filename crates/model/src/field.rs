@@ -140,7 +140,20 @@ impl Field {
     const fn names(&self) -> &'static Names {
         match self {
             Field::ClientAddress => {
-                const { &Names::new(&["client.address", "source.ip", "client.ip", "source.address", "c-ip", "remote_addr", "src_ip"]) }
+                const {
+                    &Names::new(&[
+                        "client.address",
+                        "source.ip",
+                        "client.ip",
+                        "source.address",
+                        "c-ip",
+                        "remote_addr",
+                        "src_ip",
+                        "id.orig_h",
+                        "srcip",
+                        "SRC",
+                    ])
+                }
             }
             Field::Method => const { &Names::new(&["http.request.method", "cs-method", "http.method"]) },
             Field::Url => const { &Names::new(&["url.original", "url.full", "cs-uri", "c-uri"]) },
@@ -162,11 +175,39 @@ impl Field {
             Field::Message => const { &Names::new(&["message", "body", "msg"]) },
             Field::Logger => const { &Names::new(&["log.logger", "logger", "process.name"]) },
             Field::Duration => const { &Names::new(&["event.duration", "duration"]) },
-            Field::SourcePort => const { &Names::new(&["source.port", "client.port", "src_port"]) },
+            Field::SourcePort => {
+                const { &Names::new(&["source.port", "client.port", "src_port", "srcport", "spt", "id.orig_p", "SPT"]) }
+            }
             Field::SourceBytes => const { &Names::new(&["source.bytes", "client.bytes"]) },
             Field::SourcePackets => const { &Names::new(&["source.packets", "client.packets"]) },
-            Field::DestinationAddress => const { &Names::new(&["destination.ip", "destination.address", "dst_ip"]) },
-            Field::DestinationPort => const { &Names::new(&["destination.port", "server.port", "dst_port"]) },
+            Field::DestinationAddress => {
+                const {
+                    &Names::new(&[
+                        "destination.ip",
+                        "destination.address",
+                        "dst_ip",
+                        "dest_ip",
+                        "dstip",
+                        "dst",
+                        "id.resp_h",
+                        "DST",
+                    ])
+                }
+            }
+            Field::DestinationPort => {
+                const {
+                    &Names::new(&[
+                        "destination.port",
+                        "server.port",
+                        "dst_port",
+                        "dest_port",
+                        "dstport",
+                        "dpt",
+                        "id.resp_p",
+                        "DPT",
+                    ])
+                }
+            }
             Field::DestinationBytes => const { &Names::new(&["destination.bytes", "server.bytes"]) },
             Field::DestinationPackets => const { &Names::new(&["destination.packets", "server.packets"]) },
             Field::Transport => const { &Names::new(&["network.transport"]) },

@@ -63,9 +63,10 @@ pub(crate) fn set(event: &mut Event) {
         None => keys.name(Scope::Client, event.text(event.client_text)),
     }
     keys.name(Scope::User, event.text(event.user));
-    keys.name(Scope::Host, event.text(event.host));
-    let service = event.text(event.service);
+    let host = event.text(event.host);
     let reading = &event.origin.reading;
+    keys.name(Scope::Host, if host.is_empty() { named(&reading.host) } else { host });
+    let service = event.text(event.service);
     keys.name(Scope::Service, if service.is_empty() { named(&reading.service) } else { service });
     let session = event.text(event.session);
     keys.name(Scope::Session, if session.is_empty() { named(&reading.session) } else { session });

@@ -17,6 +17,8 @@ pub struct Stats {
     pub parsed: BTreeMap<&'static str, u64>,
     /// Records that were not understood, by reason.
     pub unparsed: BTreeMap<&'static str, u64>,
+    /// The same, by source.
+    pub malformed: BTreeMap<Box<str>, u64>,
     /// What was lost, by reason: alerts merged away, journal entries damaged...
     pub dropped: BTreeMap<&'static str, u64>,
     /// Findings by detector and severity.
@@ -54,6 +56,10 @@ impl Stats {
             }
         }
         if let Some(event) = joined.batch.events.first() {
+            let broken = joined.understood.iter().filter(|understood| matches!(understood, Understood::Broken(_))).count() as u64;
+            if broken > 0 {
+                *self.malformed.entry(event.origin.name.clone()).or_default() += broken;
+            }
             *self.received.entry(event.origin.name.clone()).or_default() += joined.understood.len() as u64;
             self.lag = now.since(event.received);
         }
