@@ -6,8 +6,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The floors, from the ground up.
-const CRATES: &[&[&str]] =
-    &[&["model"], &["source", "parse", "rules", "inspect", "flow", "learn", "alert", "store", "generate"], &["detect"], &["lapwing"]];
+const CRATES: &[&[&str]] = &[
+    &["model"],
+    &["source", "parse", "rules", "inspect", "flow", "learn", "alert", "store", "generate"],
+    &["detect"],
+    &["lapwing"],
+];
 
 /// The floors inside the crate `lapwing`.
 const MODULES: &[&[&str]] = &[&["pipeline"], &["server"], &["cli"]];
