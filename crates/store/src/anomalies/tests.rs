@@ -482,7 +482,7 @@ fn incidents_are_kept_in_their_newest_form_the_latest_first() {
     let mut store = Store::open(dir.path()).unwrap();
     let incident = |number: u64, severity| {
         let anomaly = anomaly(number);
-        lapwing_model::Incident {
+        Incident {
             id: anomaly.id,
             time: anomaly.time,
             last: anomaly.last,
@@ -495,7 +495,7 @@ fn incidents_are_kept_in_their_newest_form_the_latest_first() {
     };
     let (mild, grave) = (incident(1, Severity::Low), incident(2, Severity::High));
     store.put_incidents([&mild, &grave]).unwrap();
-    let told = lapwing_model::Incident { title: "told again".into(), ..mild.clone() };
+    let told = Incident { title: "told again".into(), ..mild.clone() };
     store.put_incidents([&told]).unwrap();
     let reader = store.reader().unwrap();
     assert_eq!(reader.incident(mild.id).unwrap(), Some(told));
