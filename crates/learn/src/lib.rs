@@ -26,6 +26,7 @@ mod mix;
 mod moments;
 mod rate;
 mod regularity;
+pub mod sequence;
 mod special;
 mod unseen;
 mod window;
