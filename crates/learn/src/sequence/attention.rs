@@ -5,7 +5,8 @@
 //! last 20 positions. Sums run in the order of the slots, so a ring that is computed again must be filled from the same
 //! positions; then it is equal bit by bit.
 
-use super::numeric::{LANES, exp, greater, narrow, widen};
+use super::cpu::Vector;
+use super::numeric::{LANES, exp, greater, narrow, widened};
 use super::weights::{HEAD, HEADS, WIDTH, WINDOW};
 
 /// Slots with padding to whole vectors.
@@ -15,8 +16,8 @@ pub(super) const LAYER_RING: usize = HEAD * SLOTS + WINDOW * HEAD;
 /// What a slot outside the window scores.
 const MASKED: f32 = -1e30;
 
-/// What is added to the scores: by head and slot.
-pub(super) type Bias = [[f32; SLOTS]; HEADS];
+/// What is added to the scores: by head and slot, in whole vectors.
+pub(super) type Bias = [[f32; 2 * LANES]; HEADS];
 /// One layer of a ring.
 pub(super) type LayerRing = [u16; LAYER_RING];
 
@@ -52,51 +53,58 @@ pub(super) fn store(ring: &mut LayerRing, slot: usize, key_value: &[f32]) {
 
 /// What the heads see with `queries` (already divided by the root of a head's width).
 #[inline(always)]
-pub(super) fn attend(ring: &LayerRing, bias: &Bias, queries: &[f32; WIDTH], seen: &mut [f32]) {
-    let mut scores = *bias;
-    for (at, keys) in ring[..HEAD * SLOTS].as_chunks::<SLOTS>().0.iter().enumerate() {
-        let keys = keys.map(widen);
+pub(super) fn attend<V: Vector>(ring: &LayerRing, bias: &Bias, queries: &[f32; WIDTH], seen: &mut [f32; WIDTH]) {
+    let mut low = [V::load(&[0.0; LANES]); HEADS];
+    let mut high = low;
+    for head in 0..HEADS {
+        let [first, second] = bias[head].as_chunks::<LANES>().0 else { return };
+        (low[head], high[head]) = (V::load(first), V::load(second));
+    }
+    for at in 0..HEAD {
+        // The second half runs on into what follows, where the bias masks it.
+        let keys = ring[at * SLOTS..][..2 * LANES].as_chunks::<LANES>().0;
+        let (first, second) = (V::load(&widened(&keys[0])), V::load(&widened(&keys[1])));
         for head in 0..HEADS {
-            let query = queries[head * HEAD + at];
-            for slot in 0..SLOTS {
-                scores[head][slot] += query * keys[slot];
-            }
+            low[head] = low[head].add_product(queries[head * HEAD + at], first);
+            high[head] = high[head].add_product(queries[head * HEAD + at], second);
         }
     }
+    let mut scores = [[[0.0; LANES]; 2]; HEADS];
     let mut scale = [0.0; HEADS];
-    for (scores, scale) in scores.iter_mut().zip(&mut scale) {
-        *scale = 1.0 / soften(scores);
+    for head in 0..HEADS {
+        low[head].store(&mut scores[head][0]);
+        high[head].store(&mut scores[head][1]);
+        scale[head] = 1.0 / soften(&mut scores[head]);
     }
-    let mut sums = [[0.0; HEAD]; HEADS];
-    for (slot, values) in ring[HEAD * SLOTS..].as_chunks::<HEAD>().0.iter().enumerate() {
-        let values = values.map(widen);
+    let mut sums = [V::load(&[0.0; LANES]); HEADS];
+    for slot in 0..WINDOW {
+        let Some(values) = ring[HEAD * SLOTS + slot * HEAD..].first_chunk::<HEAD>() else { return };
+        let values = V::load(&widened(values));
         for head in 0..HEADS {
-            for at in 0..HEAD {
-                sums[head][at] += scores[head][slot] * values[at];
-            }
+            sums[head] = sums[head].add_product(scores[head][slot / LANES][slot % LANES], values);
         }
     }
-    for ((place, sums), scale) in seen.as_chunks_mut::<HEAD>().0.iter_mut().zip(&sums).zip(scale) {
-        *place = sums.map(|sum| sum * scale);
+    for (head, place) in seen.as_chunks_mut::<HEAD>().0.iter_mut().enumerate() {
+        sums[head].store(place);
+        for x in place {
+            *x *= scale[head];
+        }
     }
 }
 
 /// Turns scores into `e^(score - greatest)` and returns their sum.
 #[inline(always)]
-fn soften(scores: &mut [f32; SLOTS]) -> f32 {
-    const PART: usize = SLOTS / 3;
-    let mut top = [MASKED; PART];
-    for part in scores.as_chunks::<PART>().0 {
-        for (top, x) in top.iter_mut().zip(part) {
-            *top = greater(*top, *x);
-        }
+fn soften(scores: &mut [[f32; LANES]; 2]) -> f32 {
+    let mut top = [0.0; LANES];
+    for lane in 0..LANES {
+        top[lane] = greater(scores[0][lane], scores[1][lane]);
     }
     let top = super::numeric::greatest(&top);
     let mut sums = [0.0; LANES];
-    for part in scores.as_chunks_mut::<PART>().0 {
-        for (sum, x) in sums.iter_mut().zip(part) {
-            *x = exp(*x - top);
-            *sum += *x;
+    for part in scores {
+        for lane in 0..LANES {
+            part[lane] = exp(part[lane] - top);
+            sums[lane] += part[lane];
         }
     }
     super::numeric::sum(&sums)
@@ -104,11 +112,12 @@ fn soften(scores: &mut [f32; SLOTS]) -> f32 {
 
 #[cfg(test)]
 mod tests {
+    use super::super::numeric::widen;
     use super::*;
 
     fn seen(ring: &LayerRing, bias: &Bias, queries: &[f32; WIDTH]) -> [f32; WIDTH] {
         let mut seen = [0.0; WIDTH];
-        attend(ring, bias, queries, &mut seen);
+        attend::<[f32; 16]>(ring, bias, queries, &mut seen);
         seen
     }
 

@@ -1,8 +1,8 @@
 //! The model as it is served: immutable, packed for products, shared between threads.
 
 use super::attention::{Bias, LAYER_RING, LayerRing, attend, bias_of, biases, store};
-use super::cpu::{Kernel, Level, run};
-use super::matrix::{Packed, Then, product};
+use super::cpu::{Kernel, Level, Vector, run};
+use super::matrix::{Add, Packed, Rectify, Set, product};
 use super::numeric::{LANES, inverse_rms, log_sum_exp};
 use super::weights::{HEAD, LayerWeights, PROJECTION, Shape, WIDTH, WINDOW, Weights};
 use super::{ModelError, UNKNOWN};
@@ -199,7 +199,7 @@ impl<R: Rings> Kernel for Pass<'_, R> {
     type Output = ();
 
     #[inline(always)]
-    fn run<const ROWS: usize>(self) {
+    fn run<V: Vector, const ROWS: usize>(self) {
         let Pass { model, rows, rings, work } = self;
         let room = |buffer: &mut Vec<f32>, width: usize| buffer.resize(rows.len() * width, 0.0);
         room(&mut work.stream, WIDTH);
@@ -212,20 +212,20 @@ impl<R: Rings> Kernel for Pass<'_, R> {
         }
         for (at, layer) in model.layers.iter().enumerate() {
             normalise(&work.stream, &mut work.normed);
-            product::<ROWS>(&work.normed, &layer.projection, &mut work.projected, Then::Set);
-            look_back(layer, at, rows, rings, &work.projected, &mut work.attended);
-            product::<ROWS>(&work.attended, &layer.out, &mut work.stream, Then::Add);
+            product::<V, ROWS, Set>(&work.normed, &layer.projection, &mut work.projected);
+            look_back::<V>(layer, at, rows, rings, &work.projected, &mut work.attended);
+            product::<V, ROWS, Add>(&work.attended, &layer.out, &mut work.stream);
             normalise(&work.stream, &mut work.normed);
-            product::<ROWS>(&work.normed, &layer.up, &mut work.inner, Then::Rectify);
-            product::<ROWS>(&work.inner, &layer.down, &mut work.stream, Then::Add);
+            product::<V, ROWS, Rectify>(&work.normed, &layer.up, &mut work.inner);
+            product::<V, ROWS, Add>(&work.inner, &layer.down, &mut work.stream);
         }
-        predict::<ROWS>(model, rows, work);
+        predict::<V, ROWS>(model, rows, work);
     }
 }
 
 /// Attention of every row, in order: rows of one session see those before them.
 #[inline(always)]
-fn look_back(layer: &Layer, at: usize, rows: &[Row], rings: &mut impl Rings, projected: &[f32], attended: &mut [f32]) {
+fn look_back<V: Vector>(layer: &Layer, at: usize, rows: &[Row], rings: &mut impl Rings, projected: &[f32], attended: &mut [f32]) {
     let places = attended.as_chunks_mut::<WIDTH>().0;
     for ((row, projected), place) in rows.iter().zip(projected.as_chunks::<PROJECTION>().0).zip(places) {
         let Some(ring) = rings.ring(row.ring).as_chunks_mut::<LAYER_RING>().0.get_mut(at) else { continue };
@@ -233,7 +233,7 @@ fn look_back(layer: &Layer, at: usize, rows: &[Row], rings: &mut impl Rings, pro
         let (queries, key_value) = projected.split_at(WIDTH);
         let Some(queries) = queries.as_chunks::<WIDTH>().0.first() else { continue };
         store(ring, (row.position % WINDOW as u64) as usize, key_value);
-        attend(ring, &layer.biases[usize::from(bias_of(row.position))], queries, place);
+        attend::<V>(ring, &layer.biases[usize::from(bias_of(row.position))], queries, place);
     }
 }
 
@@ -242,13 +242,15 @@ fn look_back(layer: &Layer, at: usize, rows: &[Row], rings: &mut impl Rings, pro
 fn normalise(stream: &[f32], normed: &mut [f32]) {
     for (row, place) in stream.as_chunks::<WIDTH>().0.iter().zip(normed.as_chunks_mut::<WIDTH>().0) {
         let scale = inverse_rms(row);
-        *place = row.map(|x| x * scale);
+        for (place, x) in place.iter_mut().zip(row) {
+            *place = x * scale;
+        }
     }
 }
 
 /// Steps for the rows that have a target.
 #[inline(always)]
-fn predict<const ROWS: usize>(model: &SequenceModel, rows: &[Row], work: &mut Work) {
+fn predict<V: Vector, const ROWS: usize>(model: &SequenceModel, rows: &[Row], work: &mut Work) {
     normalise(&work.stream, &mut work.normed);
     let first = work.last.len();
     work.targets.clear();
@@ -264,7 +266,7 @@ fn predict<const ROWS: usize>(model: &SequenceModel, rows: &[Row], work: &mut Wo
     let parts = work.last[first..].chunks(part * WIDTH);
     for (last, targets) in parts.zip(work.targets.chunks(part)) {
         work.logits.resize(targets.len() * columns, 0.0);
-        product::<ROWS>(last, &model.head, &mut work.logits, Then::Set);
+        product::<V, ROWS, Set>(last, &model.head, &mut work.logits);
         for (logits, target) in work.logits.chunks_exact(columns).zip(targets) {
             work.steps.push(step(logits, usize::from(*target)));
         }
@@ -296,7 +298,7 @@ impl Kernel for Head<'_> {
     type Output = ();
 
     #[inline(always)]
-    fn run<const ROWS: usize>(self) {
-        product::<ROWS>(self.last, &self.model.head, self.logits, Then::Set);
+    fn run<V: Vector, const ROWS: usize>(self) {
+        product::<V, ROWS, Set>(self.last, &self.model.head, self.logits);
     }
 }

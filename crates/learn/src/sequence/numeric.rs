@@ -15,8 +15,13 @@ const EPSILON: f32 = 1e-5;
 /// Adds up by halves.
 #[inline(always)]
 pub(super) fn sum(lanes: &Lanes) -> f32 {
-    let eight: [f32; 8] = std::array::from_fn(|i| lanes[i] + lanes[i + 8]);
-    let four: [f32; 4] = std::array::from_fn(|i| eight[i] + eight[i + 4]);
+    let (mut eight, mut four) = ([0.0; 8], [0.0; 4]);
+    for i in 0..8 {
+        eight[i] = lanes[i] + lanes[i + 8];
+    }
+    for i in 0..4 {
+        four[i] = eight[i] + eight[i + 4];
+    }
     (four[0] + four[2]) + (four[1] + four[3])
 }
 
@@ -28,7 +33,21 @@ pub(super) fn greater(a: f32, b: f32) -> f32 {
 
 #[inline(always)]
 pub(super) fn greatest<const N: usize>(numbers: &[f32; N]) -> f32 {
-    numbers.iter().fold(f32::MIN, |a, b| greater(a, *b))
+    let mut top = f32::MIN;
+    for x in numbers {
+        top = greater(top, *x);
+    }
+    top
+}
+
+/// The values of half-precision numbers.
+#[inline(always)]
+pub(super) fn widened<const N: usize>(halves: &[u16; N]) -> [f32; N] {
+    let mut wide = [0.0; N];
+    for i in 0..N {
+        wide[i] = widen(halves[i]);
+    }
+    wide
 }
 
 /// `e^x` for x up to 80, to about two units in the last place; exactly 0 below -87, so that what is masked weighs nothing.

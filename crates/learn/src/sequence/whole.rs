@@ -3,24 +3,24 @@
 
 use super::START;
 use super::attention::{Bias, LAYER_RING, LayerRing, SLOTS, attend};
-use super::cpu::{Kernel, Level, run};
-use super::matrix::{Packed, Then, product};
+use super::cpu::{Kernel, Level, Vector, run};
+use super::matrix::{Add, Packed, Rectify, Set, Then, product};
 use super::model::{SequenceModel, Step};
 use super::numeric::{LANES, inverse_rms, log_sum_exp, narrow};
 use super::weights::{HEAD, HEADS, PROJECTION, WIDTH, WINDOW};
 
-struct Product<'a>(&'a [f32], &'a Packed, &'a mut [f32], Then);
+struct Product<'a, T>(&'a [f32], &'a Packed, &'a mut [f32], T);
 
-impl Kernel for Product<'_> {
+impl<T: Then> Kernel for Product<'_, T> {
     type Output = ();
 
     #[inline(always)]
-    fn run<const ROWS: usize>(self) {
-        product::<ROWS>(self.0, self.1, self.2, self.3);
+    fn run<V: Vector, const ROWS: usize>(self) {
+        product::<V, ROWS, T>(self.0, self.1, self.2);
     }
 }
 
-fn times(input: &[f32], packed: &Packed, then: Then) -> Vec<f32> {
+fn times<T: Then>(input: &[f32], packed: &Packed, then: T) -> Vec<f32> {
     let mut output = vec![0.0; input.len() / WIDTH * packed.columns()];
     run(Level::Portable, Product(input, packed, &mut output, then));
     output
@@ -34,7 +34,7 @@ fn normed(stream: &[f32]) -> Vec<f32> {
 /// What the token at `position` sees of those up to it.
 fn seen(projected: &[[f32; PROJECTION]], distances: &Bias, position: usize) -> [f32; WIDTH] {
     let mut window: LayerRing = [0; LAYER_RING];
-    let mut bias = [[-1e30; SLOTS]; HEADS];
+    let mut bias = [[-1e30; 2 * LANES]; HEADS];
     for u in position.saturating_sub(WINDOW - 1)..=position {
         let slot = u % WINDOW;
         for at in 0..HEAD {
@@ -46,7 +46,7 @@ fn seen(projected: &[[f32; PROJECTION]], distances: &Bias, position: usize) -> [
         }
     }
     let mut seen = [0.0; WIDTH];
-    attend(&window, &bias, projected[position][..WIDTH].try_into().unwrap(), &mut seen);
+    attend::<[f32; 16]>(&window, &bias, projected[position][..WIDTH].try_into().unwrap(), &mut seen);
     seen
 }
 
@@ -56,17 +56,17 @@ impl SequenceModel {
         let tokens: Vec<u16> = std::iter::once(START).chain(classes.iter().map(|class| self.known(*class))).collect();
         let mut stream: Vec<f32> = tokens.iter().flat_map(|class| self.embedding[usize::from(*class)]).collect();
         for layer in &self.layers {
-            let projected = times(&normed(&stream), &layer.projection, Then::Set);
+            let projected = times(&normed(&stream), &layer.projection, Set);
             let projected = projected.as_chunks::<PROJECTION>().0;
             // At position 19 the slot of what lies d back is 19 - d.
             let table = layer.biases[WINDOW - 1];
             let distances: Bias = table.map(|row| std::array::from_fn(|back| if back < WINDOW { row[WINDOW - 1 - back] } else { 0.0 }));
             let attended: Vec<f32> = (0..tokens.len()).flat_map(|position| seen(projected, &distances, position)).collect();
-            run(Level::Portable, Product(&attended, &layer.out, &mut stream, Then::Add));
-            let inner = times(&normed(&stream), &layer.up, Then::Rectify);
-            run(Level::Portable, Product(&inner, &layer.down, &mut stream, Then::Add));
+            run(Level::Portable, Product(&attended, &layer.out, &mut stream, Add));
+            let inner = times(&normed(&stream), &layer.up, Rectify);
+            run(Level::Portable, Product(&inner, &layer.down, &mut stream, Add));
         }
-        let logits = times(&normed(&stream), &self.head, Then::Set);
+        let logits = times(&normed(&stream), &self.head, Set);
         logits.chunks_exact(self.head.columns()).map(<[f32]>::to_vec).collect()
     }
 
