@@ -1,11 +1,13 @@
 //! A model of what comes next in a session: a small causal Transformer over classes of tokens.
 mod attention;
 mod cpu;
+mod gradient;
 mod matrix;
 mod model;
 mod numeric;
 mod scorer;
 mod session;
+mod train;
 mod vocabulary;
 mod weights;
 #[cfg(test)]
@@ -14,6 +16,7 @@ mod whole;
 pub use model::{Expectation, SequenceModel, Step};
 pub use scorer::{Outcome, Scorer};
 pub use session::Session;
+pub use train::{Progress, TrainingSettings, TrainingState};
 pub use vocabulary::{START, UNKNOWN, Vocabulary, Word};
 pub use weights::{MAX_CLASSES, Shape, WINDOW, Weights};
 
