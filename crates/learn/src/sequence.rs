@@ -1,10 +1,12 @@
 //! A model of what comes next in a session: a small causal Transformer over classes of tokens.
 mod attention;
 mod cpu;
+mod file;
 mod gradient;
 mod matrix;
 mod model;
 mod numeric;
+mod safetensors;
 mod scorer;
 mod session;
 mod train;
@@ -13,6 +15,7 @@ mod weights;
 #[cfg(test)]
 mod whole;
 
+pub use file::SequenceBundle;
 pub use model::{Expectation, SequenceModel, Step};
 pub use scorer::{Outcome, Scorer};
 pub use session::Session;
