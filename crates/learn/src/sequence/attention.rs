@@ -28,9 +28,7 @@ pub(super) fn biases(distance: &[f32]) -> Vec<Bias> {
         let seen = slot < WINDOW && back <= position;
         if seen { distance[head * WINDOW + back] } else { MASKED }
     };
-    (0..2 * WINDOW)
-        .map(|position| std::array::from_fn(|head| std::array::from_fn(|slot| at(position, head, slot))))
-        .collect()
+    (0..2 * WINDOW).map(|position| std::array::from_fn(|head| std::array::from_fn(|slot| at(position, head, slot)))).collect()
 }
 
 /// Which of [`biases`] is for a position.

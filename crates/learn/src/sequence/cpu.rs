@@ -31,7 +31,8 @@ impl Level {
                 levels.push(Level::Avx2);
             }
             let wide = std::is_x86_feature_detected!("avx512f") && std::is_x86_feature_detected!("avx512vl");
-            if levels.len() == 2 && wide && std::is_x86_feature_detected!("avx512bw") && std::is_x86_feature_detected!("avx512dq") {
+            if levels.len() == 2 && wide && std::is_x86_feature_detected!("avx512bw") && std::is_x86_feature_detected!("avx512dq")
+            {
                 levels.push(Level::Avx512);
             }
         }

@@ -1,10 +1,10 @@
 //! A trained model as files: weights in safetensors, all else in JSON.
 
+use super::ModelError;
 use super::safetensors::{decode, encode};
 use super::train::{TrainingSettings, TrainingState};
 use super::vocabulary::Vocabulary;
 use super::weights::{Named, Shape, Weights, names};
-use super::ModelError;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fs;
@@ -86,7 +86,8 @@ impl SequenceBundle {
             thresholds: self.thresholds.clone(),
             training: self.training.as_ref().map(stage),
         };
-        let text = serde_json::to_vec(&description).map_err(|error| ModelError::new(format!("cannot write the model: {error}")))?;
+        let text =
+            serde_json::to_vec(&description).map_err(|error| ModelError::new(format!("cannot write the model: {error}")))?;
         write(folder, DESCRIPTION, &text)
     }
 
@@ -274,6 +275,11 @@ mod tests {
         let mut wild = good;
         wild.weights.norm[0] = f32::INFINITY;
         assert!(wild.save(folder.path()).unwrap_err().to_string().contains("norm.weight holds inf"));
-        assert!(SequenceBundle::load(Path::new("nowhere")).unwrap_err().to_string().starts_with("cannot read nowhere/sequence.json: "));
+        assert!(
+            SequenceBundle::load(Path::new("nowhere"))
+                .unwrap_err()
+                .to_string()
+                .starts_with("cannot read nowhere/sequence.json: ")
+        );
     }
 }

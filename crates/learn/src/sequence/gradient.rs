@@ -322,7 +322,7 @@ mod tests {
     fn weights() -> Weights {
         let mut weights = Weights::random(Shape { classes: 21, layers: 2, feed_forward: 32 }, 3).unwrap();
         for (at, tensor) in weights.tensors_mut().into_iter().enumerate() {
-            tensor.iter_mut().enumerate().for_each(|(i, x)| *x += (mix(i as u64, at as u64) % 100) as f32 * 0.003);
+            tensor.iter_mut().enumerate().for_each(|(i, x)| *x += (mix(i as u64, at as u64) % 101) as f32 * 0.006 - 0.3);
         }
         weights
     }

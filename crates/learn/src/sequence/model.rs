@@ -39,7 +39,10 @@ pub(super) struct Layer {
 
 impl std::fmt::Debug for SequenceModel {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("SequenceModel").field("shape", &self.shape).field("fingerprint", &self.fingerprint).finish_non_exhaustive()
+        f.debug_struct("SequenceModel")
+            .field("shape", &self.shape)
+            .field("fingerprint", &self.fingerprint)
+            .finish_non_exhaustive()
     }
 }
 

@@ -303,8 +303,7 @@ mod tests {
         let steps = judge(&model, &events, 1_300, 1_000);
         for session in [0, 1_111, 1_299] {
             let classes: Vec<u16> = events.iter().filter(|(s, _)| *s == session).map(|(_, word)| word.class).collect();
-            let own: Vec<Step> =
-                events.iter().zip(&steps).filter(|((s, _), _)| *s == session).map(|(_, step)| *step).collect();
+            let own: Vec<Step> = events.iter().zip(&steps).filter(|((s, _), _)| *s == session).map(|(_, step)| *step).collect();
             assert_eq!(model.whole_pass(&classes), own);
         }
     }

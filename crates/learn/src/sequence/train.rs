@@ -45,7 +45,17 @@ pub struct TrainingSettings {
 impl Default for TrainingSettings {
     fn default() -> Self {
         let shape = Shape::default();
-        TrainingSettings { shape, seed: 1, steps: 2_000, batch: 64, rate: 2e-3, holdout: 0.1, look_every: 100, patience: 6, blanked: 0.01 }
+        TrainingSettings {
+            shape,
+            seed: 1,
+            steps: 2_000,
+            batch: 64,
+            rate: 2e-3,
+            holdout: 0.1,
+            look_every: 100,
+            patience: 6,
+            blanked: 0.01,
+        }
     }
 }
 
@@ -202,7 +212,8 @@ impl TrainingState {
         let rate = self.settings.rate * rise * fall / bias[0];
         let [first, second] = &mut self.moments;
         let moments = first.tensors_mut().into_iter().zip(second.tensors_mut());
-        for ((weights, gradient), (first, second)) in self.weights.tensors_mut().into_iter().zip(gradient.tensors()).zip(moments) {
+        for ((weights, gradient), (first, second)) in self.weights.tensors_mut().into_iter().zip(gradient.tensors()).zip(moments)
+        {
             for ((w, g), (m, v)) in weights.iter_mut().zip(gradient).zip(first.iter_mut().zip(second)) {
                 let g = g * cut;
                 *m = DECAY[0] * *m + (1.0 - DECAY[0]) * g;
@@ -317,7 +328,12 @@ mod tests {
         let sessions = grammar(300);
         let mut state = TrainingState::new(TrainingSettings { steps: 200, ..settings() }).unwrap();
         let mut losses = Vec::new();
-        state.train(&sessions, |progress| { losses.push(progress.loss); ControlFlow::Continue(()) }).unwrap();
+        state
+            .train(&sessions, |progress| {
+                losses.push(progress.loss);
+                ControlFlow::Continue(())
+            })
+            .unwrap();
         let (weights, holdout) = state.best();
         assert!(losses[0] > 1.5 && holdout.unwrap() < 0.6, "{} to {holdout:?}", losses[0]);
         let mut scorer = Scorer::new(Arc::new(SequenceModel::new(weights).unwrap()), 0);
@@ -345,7 +361,8 @@ mod tests {
         assert_ne!(once.weights, other.weights);
         let mut stopped = TrainingState::new(settings()).unwrap();
         for until in [1, 25, 60] {
-            let stop = |progress: Progress| if progress.step == until { ControlFlow::Break(()) } else { ControlFlow::Continue(()) };
+            let stop =
+                |progress: Progress| if progress.step == until { ControlFlow::Break(()) } else { ControlFlow::Continue(()) };
             stopped.train(&sessions, stop).unwrap();
             assert_eq!(stopped.step(), until);
         }

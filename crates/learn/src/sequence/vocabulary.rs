@@ -85,7 +85,11 @@ impl Vocabulary {
         let sharing = names.len() + RESERVED > classes;
         let least = RESERVED + if sharing { SHARED + 1 } else { 1 };
         if !(least..=super::MAX_CLASSES).contains(&classes) {
-            return refuse(format!("{} names do not fit {classes} classes; give it {least} to {}", names.len(), super::MAX_CLASSES));
+            return refuse(format!(
+                "{} names do not fit {classes} classes; give it {least} to {}",
+                names.len(),
+                super::MAX_CLASSES
+            ));
         }
         let mut vocabulary = Vocabulary { names, classes, by_name: HashMap::new(), totals: vec![0; classes] };
         for at in 0..vocabulary.names.len() {

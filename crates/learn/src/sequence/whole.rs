@@ -60,7 +60,8 @@ impl SequenceModel {
             let projected = projected.as_chunks::<PROJECTION>().0;
             // At position 19 the slot of what lies d back is 19 - d.
             let table = layer.biases[WINDOW - 1];
-            let distances: Bias = table.map(|row| std::array::from_fn(|back| if back < WINDOW { row[WINDOW - 1 - back] } else { 0.0 }));
+            let distances: Bias =
+                table.map(|row| std::array::from_fn(|back| if back < WINDOW { row[WINDOW - 1 - back] } else { 0.0 }));
             let attended: Vec<f32> = (0..tokens.len()).flat_map(|position| seen(projected, &distances, position)).collect();
             run(Level::Portable, Product(&attended, &layer.out, &mut stream, Add));
             let inner = times(&normed(&stream), &layer.up, Rectify);
