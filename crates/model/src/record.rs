@@ -46,6 +46,8 @@ pub struct Reading {
     pub service: Option<Box<str>>,
     /// The session all records belong to, where records do not say.
     pub session: Option<Box<str>>,
+    /// The host that writes here, where records do not say.
+    pub host: Option<Box<str>>,
 }
 
 impl Origin {

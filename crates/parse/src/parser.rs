@@ -1,4 +1,4 @@
-use lapwing_model::{Detail, Event, Log, Record, hash};
+use lapwing_model::{Detail, Event, Log, Record};
 
 use crate::line::Line;
 use crate::names::Names;
@@ -39,7 +39,6 @@ pub struct Tools {
 pub struct Parser {
     formats: Vec<Box<dyn Format>>,
     tools: Tools,
-    everything: u64,
 }
 
 /// Longer lines are kept, but nothing is read from them.
@@ -55,7 +54,7 @@ impl Parser {
     #[must_use]
     pub fn new() -> Self {
         let formats = FORMATS.iter().map(|kind| (kind.build)()).collect();
-        Parser { formats, tools: Tools::default(), everything: hash(b"everything") }
+        Parser { formats, tools: Tools::default() }
     }
 
     /// Reads a record and appends what it tells of to `events`: always at least one event.
@@ -77,7 +76,7 @@ impl Parser {
             }
         };
         event.skeleton = skeleton(&event);
-        keys::set(&mut event, self.everything);
+        keys::set(&mut event);
         events.push(event);
         understood
     }
@@ -124,6 +123,7 @@ fn skeleton(event: &Event) -> u64 {
     match &event.detail {
         Detail::Web(web) => template::path_skeleton(event.text(web.method), event.path(web)),
         Detail::Log(log) => template::skeleton(event.text(log.message)),
+        Detail::Flow(flow) => template::skeleton(event.text(flow.message)),
     }
 }
 

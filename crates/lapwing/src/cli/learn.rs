@@ -36,9 +36,8 @@ pub fn run(args: &Learn, config: &Config) -> Result<Exit, Failed> {
         None => Target::open_service(&config.store.directory)?,
     };
     let before = target.read()?;
-    let mut config = config.clone();
-    config.detectors.profile.trust = true;
     let mut blueprint = config.blueprint()?;
+    blueprint.detectors.learning = true;
     blueprint.warm = before.as_ref().map(|before| Arc::new(sections(before)));
     let mut engine = Engine::new(&blueprint).map_err(Failed::new)?;
     let mut lines = 0;

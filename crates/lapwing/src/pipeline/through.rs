@@ -44,7 +44,7 @@ pub fn through<E: Send + 'static>(
     let (mut feeder, mut joiner) = workers::start::<()>(blueprint, workers, None).map_err(&wrong)?;
     let reader = std::thread::Builder::new().name("reader".into()).spawn(move || -> Result<(), E> {
         for records in blocks {
-            if !feeder.feed(Work { records: records?, heartbeat: None, rules: None, barrier: false, memo: () }) {
+            if !feeder.feed(Work { records: records?, heartbeat: None, rulebook: None, barrier: false, memo: () }) {
                 break;
             }
         }
