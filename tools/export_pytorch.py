@@ -1,17 +1,24 @@
 #!/usr/bin/env python3
-"""Brings a model trained in PyTorch into Lapwing: tools/export_pytorch.py CHECKPOINT VOCABULARY.json FOLDER
+"""Brings a model trained in PyTorch into Lapwing, and back.
 
-CHECKPOINT is a state_dict of `Sequence` below (torch.save); VOCABULARY.json a list of [name, count], the most frequent first.
-Classes of the model: 0 unknown, 1 start of a session, then the names in their order (a class each). FOLDER gets
-sequence.safetensors and sequence.json, which `SequenceBundle::load` verifies. Needs torch and safetensors.
+tools/export_pytorch.py CHECKPOINT VOCABULARY.json FOLDER
+    CHECKPOINT is a state_dict of `Sequence` below (torch.save); VOCABULARY.json a list of [name, count], the most frequent
+    first. Classes of the model: 0 unknown, 1 start of a session, then the names in their order (a class each). FOLDER gets the
+    files that `SequenceBundle::load` verifies.
+tools/export_pytorch.py --read FOLDER
+    Reads a model that Lapwing wrote and prints, for a session on standard input (a JSON list of classes), the logarithms of
+    the probabilities of all classes in the place of each token: a JSON list of lists.
+
+Needs the packages torch and safetensors.
 """
 
 import json
 import sys
+import zlib
 from pathlib import Path
 
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import nn
 from torch.nn import functional as F
 
@@ -76,28 +83,57 @@ def export(state, names, folder):
     weights = folder / "sequence.safetensors"
     save_file({key: value.float().contiguous() for key, value in state.items()}, weights)
     shape = {"classes": classes, "layers": layers, "feed_forward": state["layers.0.up.weight"].shape[0]}
-    vocabulary = {"classes": classes, "names": names}
-    description = {"format": "lapwing-sequence", "version": 1, "shape": shape, "weights_bytes": weights.stat().st_size}
-    (folder / "sequence.json").write_text(json.dumps(description | {"vocabulary": vocabulary, "thresholds": {}}))
+    description = {"format": "lapwing-sequence", "version": 1, "shape": shape}
+    description["vocabulary"] = {"classes": classes, "names": names}
+    (folder / "sequence.json").write_text(json.dumps(description))
+    files = {path.name: path.read_bytes() for path in (weights, folder / "sequence.json")}
+    checksums = "".join(f"{zlib.crc32(data):08x} {len(data)} {name}\n" for name, data in files.items())
+    (folder / "sequence.crc32").write_text(checksums)
+
+
+def read(folder):
+    """The `Sequence` of a model that Lapwing wrote."""
+    shape = json.loads((Path(folder) / "sequence.json").read_text())["shape"]
+    model = Sequence(**shape)
+    model.load_state_dict(load_file(Path(folder) / "sequence.safetensors"))
+    return model
+
+
+def predicted(model, session):
+    """Log-probabilities in the place of each token of a session, [length][classes]."""
+    return model(torch.tensor([1, *session[:-1]])[None])[0].log_softmax(-1)
 
 
 def fixture(folder):
-    """The fixture of the test in crates/learn: a random model, a session, and PyTorch's logits."""
+    """The fixture of the tests in crates/learn: a random model, a session, PyTorch's log-probabilities, and its gradient."""
     torch.manual_seed(7)
     model = Sequence(24, feed_forward=16)
-    for layer in model.layers:
-        nn.init.normal_(layer.distance, std=0.5)
-        nn.init.normal_(layer.norm1.weight, 1, 0.2)
+    for name, parameter in model.named_parameters():
+        if name.endswith("distance"):
+            nn.init.normal_(parameter, std=0.5)
+        if "norm" in name:
+            nn.init.normal_(parameter, 1, 0.2)
     export(model.state_dict(), [[f"t{i}", 100 - i] for i in range(22)], folder)
-    session = torch.randint(2, 24, (50,))
+    session = torch.randint(2, 24, (50,)).tolist()
     with torch.no_grad():
-        logits = model(torch.cat([torch.tensor([1]), session[:-1]])[None])[0].log_softmax(-1)
-    (Path(folder) / "expected.json").write_text(json.dumps({"session": session.tolist(), "log_probabilities": logits.tolist()}))
+        logits = predicted(model, session)
+    # In double precision, of two pieces as in one step of training; the second one's first three targets do not count.
+    model = model.double()
+    pieces = [(session, 0), (session[10:25], 3)]
+    losses = [-predicted(model, piece)[range(first, len(piece)), piece[first:]] for piece, first in pieces]
+    loss = torch.cat(losses).mean()
+    loss.backward()
+    save_file({name: x.grad.float() for name, x in model.named_parameters()}, Path(folder) / "gradient.safetensors")
+    expected = {"session": session, "log_probabilities": logits.tolist(), "loss": loss.item()}
+    (Path(folder) / "expected.json").write_text(json.dumps(expected))
 
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--fixture"] and len(sys.argv) == 3:
         fixture(sys.argv[2])
+    elif sys.argv[1:2] == ["--read"] and len(sys.argv) == 3:
+        with torch.no_grad():
+            print(json.dumps(predicted(read(sys.argv[2]), json.load(sys.stdin)).tolist()))
     elif len(sys.argv) == 4:
         export(torch.load(sys.argv[1], weights_only=True), json.loads(Path(sys.argv[2]).read_text()), sys.argv[3])
     else:

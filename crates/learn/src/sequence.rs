@@ -35,6 +35,9 @@ mod numeric;
 mod safetensors;
 mod scorer;
 mod session;
+mod surprises;
+#[cfg(test)]
+mod tests;
 mod train;
 mod vocabulary;
 mod weights;
@@ -45,6 +48,7 @@ pub use file::SequenceBundle;
 pub use model::{Expectation, SequenceModel, Step};
 pub use scorer::{Outcome, Scorer};
 pub use session::Session;
+pub use surprises::{Surprises, UpperQuantiles};
 pub use train::{Progress, TrainingSettings, TrainingState};
 pub use vocabulary::{START, UNKNOWN, Vocabulary, Word};
 pub use weights::{MAX_CLASSES, Shape, WINDOW, Weights};
