@@ -153,7 +153,7 @@ pub(super) fn add_outer<V: Vector>(outer: &[f32], columns: usize, input: &[f32],
             for at in (0..inner / (2 * LANES) * 2 * LANES).step_by(2 * LANES) {
                 outer_tile::<V, 4, 2>((outer, columns, column), (input, inner, at), gradient);
             }
-            if inner % (2 * LANES) > 0 {
+            if !inner.is_multiple_of(2 * LANES) {
                 outer_tile::<V, 4, 1>((outer, columns, column), (input, inner, inner - LANES), gradient);
             }
         }

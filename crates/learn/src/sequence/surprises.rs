@@ -89,7 +89,7 @@ impl UpperQuantiles {
     /// what is no number, or where fewer than 8 values were seen.
     #[must_use]
     pub fn probability(&self, nats: f32) -> f64 {
-        let octaves = match self.reached.iter().position(|reached| !(*reached < nats)) {
+        let octaves = match self.reached.iter().position(|reached| nats.is_nan() || *reached >= nats) {
             Some(0) => 0.0,
             Some(at) => {
                 let (below, above) = (f64::from(self.reached[at - 1]), f64::from(self.reached[at]));

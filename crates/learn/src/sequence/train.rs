@@ -152,7 +152,7 @@ impl TrainingState {
             if !loss.is_finite() || self.weights.check().is_err() {
                 return Err(ModelError::new(format!("training left the finite numbers at step {}; lower the rate", self.step)));
             }
-            let look = self.step % self.settings.look_every == 0 || self.step == self.settings.steps;
+            let look = self.step.is_multiple_of(self.settings.look_every) || self.step == self.settings.steps;
             let holdout = if look && !held.is_empty() { Some(self.look(sessions, &held)) } else { None };
             if progress(Progress { step: self.step, loss, holdout }).is_break() {
                 break;

@@ -204,7 +204,7 @@ impl Weights {
             if tensor.len() != named.len() {
                 return Err(ModelError::new(format!("tensor {name} has {} numbers instead of {dimensions:?}", tensor.len())));
             }
-            if let Some(x) = tensor.iter().find(|x| !(x.abs() <= MAX_WEIGHT)) {
+            if let Some(x) = tensor.iter().find(|x| x.is_nan() || x.abs() > MAX_WEIGHT) {
                 return Err(ModelError::new(format!("tensor {name} holds {x}, which is beyond what a model can work with")));
             }
         }
