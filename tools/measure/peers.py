@@ -65,36 +65,35 @@ def installed(commands):
 
 def drain3(folder):
     """The command that runs Drain3 over `folder`, or None where it can not be installed."""
-    python = BENCH / "venv/bin/python"
-    ready = [str(python), "-c", "import drain3"]
-    if not python.exists() or subprocess.run(ready, capture_output=True).returncode != 0:
-        BENCH.mkdir(parents=True, exist_ok=True)
-        for step in (
-            [sys.executable, "-m", "venv", python.parents[1]],
-            [python, "-m", "pip", "install", "--quiet", "drain3==0.9.11"],
-        ):
-            done = subprocess.run([str(word) for word in step], capture_output=True, text=True)
-            if done.returncode != 0:
-                print(f"peer left out: Drain3 can not be installed: {done.stderr.strip().splitlines()[-1:]}", file=sys.stderr)
-                return None
-    return [python, PEER, "drain3", folder]
+    python = environment("venv", "drain3", ["drain3==0.9.11"])
+    return python and [python, PEER, "drain3", folder]
 
 
 def learners():
     """The command that times scikit-learn and river, or None where they can not be installed."""
-    python = BENCH / "venv-learn/bin/python"
-    ready = [str(python), "-c", "import sklearn, river"]
+    python = environment("venv-learn", "sklearn, river", ["scikit-learn==1.9.1", "river==0.26.1"])
+    return python and [python, ROOT / "tools/measure/learners.py"]
+
+
+def transformer():
+    """The command that times PyTorch, or None where it can not be installed; it takes 5 GB."""
+    python = environment("venv-torch", "torch, safetensors", ["torch==2.15.0", "numpy", "safetensors==0.8.0"])
+    return python and [python, ROOT / "tools/measure/transformer.py"]
+
+
+def environment(name, modules, packages):
+    """The Python of an environment that has `modules`, made with `packages` if it is not there; None where that fails."""
+    python = BENCH / name / "bin/python"
+    ready = [str(python), "-c", f"import {modules}"]
     if not python.exists() or subprocess.run(ready, capture_output=True).returncode != 0:
         BENCH.mkdir(parents=True, exist_ok=True)
-        for step in (
-            [sys.executable, "-m", "venv", python.parents[1]],
-            [python, "-m", "pip", "install", "--quiet", "scikit-learn==1.9.1", "river==0.26.1"],
-        ):
+        for step in ([sys.executable, "-m", "venv", python.parents[1]], [python, "-m", "pip", "install", "--quiet", *packages]):
             done = subprocess.run([str(word) for word in step], capture_output=True, text=True)
             if done.returncode != 0:
-                print(f"peer not here: {done.stderr.strip().splitlines()[-1:]}", file=sys.stderr)
+                reason = done.stderr.strip().splitlines()[-1:]
+                print(f"peer not here: {', '.join(packages)} can not be installed: {reason}", file=sys.stderr)
                 return None
-    return [python, ROOT / "tools/measure/learners.py"]
+    return python
 
 
 def netflow_parser(folder):

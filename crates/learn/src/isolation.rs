@@ -1,11 +1,13 @@
 //! Isolation Forest (Liu, Ting, Zhou: Isolation Forest, ICDM 2008): what few random cuts isolate is unusual.
 
+mod imported;
 mod tree;
 mod walk;
 
 use crate::random::Random;
 use crate::rows::{MAX_FEATURES, Rows, Unfit, for_width, padded};
 use crate::sound::serde_if_sound;
+pub use imported::{ForestParts, TreeParts};
 use serde::{Deserialize, Serialize};
 use tree::{Growth, NO_SPLIT, NODES, Node, VALUES, mean_path};
 use walk::{sum_of_many, sum_of_one};

@@ -19,6 +19,7 @@
 //! | how unusual is it that something new appears? | [`NoveltyRate`], [`surprise`] |
 //! | which few values, which categories, how long? | [`ClosedSet`], [`Coverage`], [`Lengths`] |
 //! | how unusual is this row of numbers? | [`IsolationForest`], [`StreamingForest`], [`HalfSpaceTrees`], [`OneClassSvm`], [`OnlineOneClass`] |
+//! | what comes next in a session, and how surprising is what came? | [`sequence`] |
 
 mod alert_rate;
 mod baseline;
@@ -32,6 +33,7 @@ mod forecast;
 mod frequent;
 mod from_mode;
 mod half_space;
+mod imported;
 mod isolation;
 mod lengths;
 mod lru;
@@ -46,6 +48,7 @@ mod regularity;
 mod reservoir;
 mod rows;
 mod season;
+pub mod sequence;
 mod shift;
 mod sound;
 mod special;
@@ -67,10 +70,11 @@ pub use forecast::Forecast;
 pub use frequent::{Frequent, FrequentItem};
 pub use from_mode::FromMode;
 pub use half_space::{HalfSpaceSettings, HalfSpaceTrees};
-pub use isolation::{ForestSettings, IsolationForest};
+pub use imported::ImportError;
+pub use isolation::{ForestParts, ForestSettings, IsolationForest, TreeParts};
 pub use lengths::Lengths;
 pub use lru::Lru;
-pub use one_class::{Gamma, OneClassSettings, OneClassSvm};
+pub use one_class::{Gamma, OneClassParts, OneClassSettings, OneClassSvm};
 pub use online_one_class::{OnlineOneClass, OnlineOneClassSettings};
 pub use pareto::Pareto;
 pub use rate::NoveltyRate;

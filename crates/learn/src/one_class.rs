@@ -1,12 +1,14 @@
 //! One-class SVM with the RBF kernel (Schoelkopf, Platt, Shawe-Taylor, Smola, Williamson: Estimating the support of a
 //! high-dimensional distribution, Neural Computation 2001).
 
+mod imported;
 mod kernel;
 mod smo;
 
 use crate::random::Random;
 use crate::rows::{MAX_FEATURES, Rows, Unfit};
 use crate::sound::serde_if_sound;
+pub use imported::OneClassParts;
 use kernel::{LANES, Points, value_or};
 use serde::{Deserialize, Serialize};
 

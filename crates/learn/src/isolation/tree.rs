@@ -55,7 +55,7 @@ impl Growth<'_> {
         self.values[node] = value;
         let split = if depth < self.limit && which.len() > 1 { self.draw_split(which) } else { None };
         let Some(split) = split else {
-            self.end(node, value);
+            end(self.nodes, self.values, node, value);
             return;
         };
         self.nodes[node] = split;
@@ -109,14 +109,14 @@ impl Growth<'_> {
         }
         left
     }
+}
 
-    /// A leaf above the last level: walks go on to the left and find the same value there.
-    fn end(&mut self, node: usize, value: f32) {
-        let mut at = node;
-        while at < NODES {
-            self.nodes[at] = Node::LEAF;
-            at *= 2;
-            self.values[at] = value;
-        }
+/// A leaf above the last level: walks go on to the left and find the same value there.
+pub(super) fn end(nodes: &mut [Node], values: &mut [f32], node: usize, value: f32) {
+    let mut at = node;
+    while at < NODES {
+        nodes[at] = Node::LEAF;
+        at *= 2;
+        values[at] = value;
     }
 }

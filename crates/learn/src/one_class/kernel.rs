@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 /// Points whose kernels are computed together.
 pub(super) const LANES: usize = 8;
 /// Larger numbers are taken for this one: their squares stay finite.
-const LARGEST: f32 = 1e15;
+pub(super) const LARGEST: f32 = 1e15;
 
 /// Points in blocks of eight, feature after feature within a block: `[block][feature][lane]`. The last block is filled up with
 /// its last point.
