@@ -23,6 +23,7 @@ use serde::{Deserialize, Serialize};
 
 pub use bucket::Place;
 use bucket::{Bucket, Poured};
+use scenario::Scenario;
 pub use plan::Behaviours;
 use plan::{Plan, Role, value_hash};
 use when::Look;
@@ -189,6 +190,8 @@ impl Turn<'_> {
         if !speaks {
             return;
         }
+        // What a cover told of before is not counted twice.
+        let count = if self.is_told(scenario, bucket.began(), covered) { 1 } else { count };
         let finding = tell::finding(KIND.name, counted, bucket, self.event, count);
         if scenario.covers {
             let until = self.event.at.nanos().saturating_add(scenario.shape.mute);
@@ -197,6 +200,14 @@ impl Turn<'_> {
         }
         self.leads |= scenario.covers;
         self.told.push((finding, scenario.covers, earlier));
+    }
+
+    /// Whether all that the entity did since `began` was told of, as something of the same class.
+    fn is_told(&self, scenario: &Scenario, began: i64, covered: &Lru<Cover>) -> bool {
+        let Some(cover) = covered.peek(self.entity) else { return false };
+        let class = self.plan.buckets.iter().find(|counted| counted.salt == cover.salt).map(|counted| &counted.scenario.class);
+        let now = self.event.at.nanos();
+        class == Some(&scenario.class) && cover.began <= began && (cover.began..=cover.until).contains(&now)
     }
 
     /// Tells of an event that no covering bucket counted, but whose entity is covered.

@@ -95,16 +95,19 @@ pub struct Setup {
     pub learning: bool,
 }
 
-/// What people write in the Sigma format: exchanged as one while detectors are at work. Cheap to clone.
+/// Rules of all kinds, which people may write: exchanged as one while detectors are at work. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Rulebook {
     pub rules: Arc<RuleSet>,
     pub behaviours: Arc<behaviour::Behaviours>,
+    pub signatures: Arc<lapwing_inspect::Rules>,
 }
 
+/// The signatures that ship with Lapwing; no rules and behaviours.
 impl Default for Rulebook {
     fn default() -> Self {
-        Rulebook { rules: Arc::new(RuleSet::compile(Vec::new()).0), behaviours: Arc::default() }
+        let rules = Arc::new(RuleSet::compile(Vec::new()).0);
+        Rulebook { rules, behaviours: Arc::default(), signatures: signatures::builtin() }
     }
 }
 

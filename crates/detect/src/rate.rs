@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Detector, Events, Family, Findings, Kind};
 pub use settings::{Falling, New, Rising, Settings};
-use series::{Change, Counted, PERIODS, Series};
+use series::{Change, Counted, Over, PERIODS, Series};
 
 pub const KIND: Kind = Kind {
     name: settings::NAME,
@@ -48,6 +48,8 @@ struct Memory {
     open: Option<i64>,
     /// Minutes with events so far.
     minutes: u32,
+    /// Of those, the minutes that were open from their beginning: those that series learn.
+    whole_minutes: u32,
     /// Whether the open period of each length was open from its beginning.
     whole: [bool; PERIODS.len()],
 }
@@ -65,6 +67,7 @@ impl Memory {
             total: Series::new(Counted::Total, "everything".into(), lapwing_model::Entity::new(Scope::All, "everything")),
             open: None,
             minutes: 0,
+            whole_minutes: 0,
             whole: [false; PERIODS.len()],
         }
     }
@@ -74,11 +77,11 @@ impl Memory {
             return;
         }
         let client = event.keys.get(Scope::Client).unwrap_or_default();
-        let young = self.minutes;
+        let (young, whole) = (self.minutes, self.whole_minutes);
         self.total.count(client);
         let mut count = |counted: Counted, key: u64| {
             let key = key.rotate_left(counted as u32).wrapping_mul(0x9E37_79B9_7F4A_7C15);
-            let (series, _) = self.series.get_or_insert_with(key, || Series::of(counted, event, young));
+            let (series, _) = self.series.get_or_insert_with(key, || Series::of(counted, event, young, whole));
             series.count(client);
         };
         if let Some(key) = event.keys.get(Scope::Service) {
@@ -113,9 +116,10 @@ impl Memory {
 
     fn close(&mut self, at: usize, period: i64, settings: &Settings, findings: &mut Findings) {
         let whole = std::mem::replace(&mut self.whole[at], true);
-        let everything = self.total.counts[at];
-        let total = self.total.close(at, period, settings, whole, everything);
-        let changes = self.series.values_mut().filter_map(|series| series.close(at, period, settings, whole, everything));
+        self.whole_minutes += u32::from(whole && at == 0);
+        let over = Over { at, period, whole, everything: self.total.counts[at], whole_minutes: self.whole_minutes };
+        let total = self.total.close(&over, settings);
+        let changes = self.series.values_mut().filter_map(|series| series.close(&over, settings));
         let mut changes: Vec<Change> = changes.collect();
         changes.retain(|change| !total.as_ref().is_some_and(|total| total.explains(change)));
         changes.sort_by(|a, b| (a.direction, &a.label).cmp(&(b.direction, &b.label)));
@@ -127,7 +131,7 @@ impl Memory {
 }
 
 impl Series {
-    fn of(counted: Counted, event: &Event, young: u32) -> Series {
+    fn of(counted: Counted, event: &Event, young: u32, whole_minutes: u32) -> Series {
         let scope = match counted {
             Counted::Endpoint => Scope::Endpoint,
             Counted::Service => Scope::Service,
@@ -139,7 +143,7 @@ impl Series {
             _ => entity.name.clone(),
         };
         let mut series = Series::new(counted, label, entity);
-        series.born = young;
+        (series.born, series.learnt_minutes) = (young, whole_minutes);
         series
     }
 }

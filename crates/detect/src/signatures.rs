@@ -9,7 +9,7 @@ use lapwing_inspect::{ALERT, BUILTIN, Found, Hit, Inspector, Place, Rules, concl
 use lapwing_model::{Detail, Event, Finding, Score, Severity, Web, printable};
 use serde::{Deserialize, Serialize};
 
-use crate::{Detector, Events, Family, Findings, Kind, Setup};
+use crate::{Detector, Events, Family, Findings, Kind, Rulebook, Setup};
 
 pub const KIND: Kind = Kind {
     name: "signatures",
@@ -49,6 +49,12 @@ impl Default for Settings {
 /// The rules that ship with Lapwing, compiled once for all that use them. A test says that none is left out.
 static RULES: LazyLock<Arc<Rules>> = LazyLock::new(|| Arc::new(Rules::compile(BUILTIN).0));
 
+/// The rules that ship with Lapwing.
+#[must_use]
+pub fn builtin() -> Arc<Rules> {
+    RULES.clone()
+}
+
 /// Words in the names of fields that hold what a client sent.
 const SENT: [&[u8]; 13] =
     [b"url", b"uri", b"query", b"request", b"param", b"args", b"cookie", b"header", b"refer", b"user_agent", b"payload", b"form", b"body"];
@@ -64,7 +70,7 @@ struct Signatures {
 
 impl Signatures {
     fn new(setup: &Setup) -> Signatures {
-        Signatures { inspector: Inspector::new(RULES.clone()), mute: setup.settings.signatures.mute.clone() }
+        Signatures { inspector: Inspector::new(setup.rulebook.signatures.clone()), mute: setup.settings.signatures.mute.clone() }
     }
 
     fn inspect(&mut self, event: &Event) {
@@ -116,6 +122,14 @@ impl Signatures {
     }
 }
 
+/// Every rule that matches something in the event, whatever its points.
+#[must_use]
+pub fn hits(rules: &Arc<Rules>, event: &Event) -> Vec<Hit> {
+    let mut signatures = Signatures { inspector: Inspector::new(rules.clone()), mute: Vec::new() };
+    signatures.inspect(event);
+    signatures.inspector.hits().to_vec()
+}
+
 impl Detector for Signatures {
     fn observe(&mut self, events: Events<'_>, findings: &mut Findings) {
         for (at, event) in events.iter() {
@@ -130,6 +144,12 @@ impl Detector for Signatures {
 
     fn load(&mut self, _: &[u8]) -> Result<(), String> {
         Ok(())
+    }
+
+    fn reload(&mut self, rulebook: &Rulebook) {
+        if !Arc::ptr_eq(self.inspector.rules(), &rulebook.signatures) {
+            self.inspector = Inspector::new(rulebook.signatures.clone());
+        }
     }
 }
 
@@ -224,7 +244,7 @@ mod tests {
 
     #[test]
     fn every_rule_that_ships_compiles() {
-        assert_eq!(Rules::compile(BUILTIN).1, Vec::<String>::new());
+        assert_eq!(Rules::compile(BUILTIN).1, []);
     }
 
     #[test]

@@ -128,7 +128,7 @@ pub(crate) fn setup() -> crate::Setup {
     assert!(errors.is_empty(), "{errors:?}");
     let (set, errors) = crate::logsource::compile(rules);
     assert!(errors.is_empty(), "{errors:?}");
-    let rulebook = crate::Rulebook { rules: Arc::new(set), behaviours: Arc::new(behaviours) };
+    let rulebook = crate::Rulebook { rules: Arc::new(set), behaviours: Arc::new(behaviours), ..crate::Rulebook::default() };
     crate::Setup { rulebook, ..crate::Setup::default() }
 }
 

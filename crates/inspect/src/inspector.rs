@@ -17,7 +17,7 @@ const BUDGET: usize = 128 << 10;
 const KEPT: usize = 200;
 /// A plain word up to this length may still be a command or the name of an event handler.
 const SHORT: usize = 22;
-/// The same for names of parameters, some of which stand for a known hole.
+/// The same for names of parameters, some of which stand for a known hole, and for what begins like an event handler.
 const SHORT_NAME: usize = 40;
 
 /// A rule that a value of the request matched. Each rule is told once per request.
@@ -128,7 +128,11 @@ impl Inspector {
     /// Looks at one value as it came over the wire.
     pub fn value(&mut self, place: Place, name: &[u8], value: &[u8]) {
         let sent = marks(value);
-        let short = if place == Place::Name { SHORT_NAME } else { SHORT };
+        let short = if place == Place::Name || value.get(..2).is_some_and(|on| on.eq_ignore_ascii_case(b"on")) {
+            SHORT_NAME
+        } else {
+            SHORT
+        };
         if let Some(inner) = packed(place, value).filter(|_| !self.packed) {
             self.packed = true;
             self.value(place, name, &inner);

@@ -7,6 +7,8 @@
 
 mod body;
 pub mod decode;
+mod examples;
+mod fault;
 mod inspector;
 mod literals;
 pub mod marks;
@@ -18,12 +20,21 @@ mod tokens;
 mod verdict;
 mod views;
 
+pub use examples::{Broken, broken};
+pub use fault::Fault;
 pub use inspector::{Hit, Inspector};
 pub use place::Place;
 pub use rule::Rule;
 pub use rules::Rules;
 pub use verdict::{ALERT, Found, conclude};
 pub use views::View;
+
+/// Whether a YAML file is one of these rules, rather than of Sigma's: it has a list of rules at its top.
+#[must_use]
+pub fn is_rule_file(text: &str) -> bool {
+    let has = |key: &str| text.lines().any(|line| line.starts_with(key));
+    has("rules:") && !["title:", "detection:", "correlation:", "filter:"].into_iter().any(has)
+}
 
 /// The rules that ship with this crate: file name and text.
 pub const BUILTIN: &[(&str, &str)] = &[

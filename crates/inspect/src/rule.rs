@@ -1,10 +1,12 @@
 //! Rules as people write them, and as they run.
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use regex::bytes::{Regex, RegexBuilder};
 use serde::Deserialize;
+use serde_saphyr::{Location, Spanned};
 
+use crate::fault::Fault;
 use crate::literals;
 use crate::place::Place;
 use crate::views::View;
@@ -29,7 +31,8 @@ pub(crate) struct File {
     quiet: bool,
     #[serde(default)]
     probe: bool,
-    rules: Vec<Written>,
+    /// None where all of them have faults.
+    rules: Option<Vec<Spanned<Written>>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -37,7 +40,7 @@ pub(crate) struct File {
 struct Written {
     id: String,
     title: String,
-    points: u8,
+    points: Spanned<u8>,
     #[serde(default)]
     on: Vec<Place>,
     #[serde(default)]
@@ -49,9 +52,9 @@ struct Written {
     /// Only asked for: counts less where the answer says that it is not there, or is denied.
     probe: Option<bool>,
     /// Matched against the decoded value in lower case.
-    regex: Option<String>,
+    regex: Option<Spanned<String>>,
     /// Matched against the SQL tokens of the value: see `tokens`.
-    sql: Option<String>,
+    sql: Option<Spanned<String>>,
     /// The value names another host than the site's own.
     #[serde(default)]
     foreign: bool,
@@ -79,6 +82,9 @@ enum Reading {
 #[derive(Debug)]
 pub struct Rule {
     pub id: String,
+    /// The file that it stands in, and its line there.
+    pub file: Arc<str>,
+    pub line: usize,
     pub title: String,
     pub class: String,
     /// How sure it is, alone: 5 is enough for an alert.
@@ -136,17 +142,30 @@ impl Lazy {
 /// Characters that a value with SQL in it has at least one of, wherever it is no plain word.
 const SQL_MARKS: [&str; 10] = ["'", "\"", "(", ")", "--", ";", "=", "#", "/*", "||"];
 
+/// Faults of one file that are told; one with more is no rule file.
+const MOST_FAULTS: usize = 50;
+
 impl File {
-    pub(crate) fn parse(name: &str, text: &str) -> Result<File, String> {
-        serde_saphyr::from_str(text).map_err(|error| {
-            let at = error.location().map_or(String::new(), |at| format!(":{}:{}", at.line(), at.column()));
-            format!("{name}{at}: {}", error.without_snippet())
-        })
+    /// Reads a file; a rule that cannot be read is told of and left out.
+    pub(crate) fn parse(name: &str, text: &str, faults: &mut Vec<Fault>) -> Option<File> {
+        let mut text = std::borrow::Cow::Borrowed(text);
+        for _ in 0..MOST_FAULTS {
+            let error = match serde_saphyr::from_str(&text) {
+                Ok(file) => return Some(file),
+                Err(error) => error,
+            };
+            let fault = Fault::of_yaml(name, &error);
+            let line = fault.line;
+            faults.push(fault);
+            text = without_rule_at(&text, line)?.into();
+        }
+        None
     }
 
-    /// The rules, and what is wrong with those that are left out.
-    pub(crate) fn rules(self, name: &str, rules: &mut Vec<Rule>, errors: &mut Vec<String>) {
+    /// Appends the rules; says what is wrong with those that are left out.
+    pub(crate) fn rules(self, name: &str, rules: &mut Vec<Rule>, faults: &mut Vec<Fault>) {
         let defaults = Defaults {
+            file: name.into(),
             class: &self.class,
             on: &self.on,
             views: &self.views,
@@ -154,18 +173,40 @@ impl File {
             quiet: self.quiet,
             probe: self.probe,
         };
-        for written in self.rules {
-            let id = written.id.clone();
-            match written.compile(&defaults) {
+        for written in self.rules.unwrap_or_default() {
+            let (id, at) = (written.value.id.clone(), written.referenced);
+            if let Some(other) = rules.iter().find(|rule| rule.id == id) {
+                let message = format!("there is a rule {id} in {} already; choose a different id", other.file);
+                faults.push(Fault::at(name, Some(at), message));
+                continue;
+            }
+            match written.value.compile(&defaults, at) {
                 Ok(rule) => rules.push(rule),
-                Err(error) => errors.push(format!("{name}: rule {id}: {error}")),
+                Err((at, error)) => faults.push(Fault::at(name, Some(at), format!("rule {id}: {error}"))),
             }
         }
     }
 }
 
+/// The text with the rule that stands at a line (from 1) blanked out, so that the others keep their places; none where the line
+/// is of no rule.
+fn without_rule_at(text: &str, line: usize) -> Option<String> {
+    let lines: Vec<&str> = text.lines().collect();
+    let rules = lines.iter().position(|line| line.starts_with("rules:"))?;
+    let first = lines[rules + 1..].iter().find(|line| line.trim_start().starts_with("- "))?;
+    let indent = first.len() - first.trim_start().len();
+    let begins = |line: &str| line.trim_start().starts_with("- ") && line.len() - line.trim_start().len() == indent;
+    let other_key = |line: &str| !line.is_empty() && !line.starts_with([' ', '-', '#', '\t']);
+    let at = line.checked_sub(1)?.min(lines.len() - 1);
+    let from = (rules + 1..=at).rev().find(|&number| begins(lines[number]))?;
+    let to = (from + 1..lines.len()).find(|&number| begins(lines[number]) || other_key(lines[number])).unwrap_or(lines.len());
+    let kept = |(number, line): (usize, &&str)| if (from..to).contains(&number) { String::new() } else { (*line).to_owned() };
+    Some(lines.iter().enumerate().map(kept).collect::<Vec<_>>().join("\n"))
+}
+
 /// What a file says for all of its rules.
 struct Defaults<'a> {
+    file: Arc<str>,
     class: &'a str,
     on: &'a [Place],
     views: &'a [Reading],
@@ -175,29 +216,33 @@ struct Defaults<'a> {
 }
 
 impl Written {
-    fn compile(self, file: &Defaults<'_>) -> Result<Rule, String> {
+    fn compile(self, file: &Defaults<'_>, at: Location) -> Result<Rule, (Location, String)> {
         let own = |own: &[Place]| if own.is_empty() { file.on.to_vec() } else { own.to_vec() };
         let on = match own(&self.on) {
             on if on.is_empty() => Place::INPUT.to_vec(),
             on => on,
         };
         let views = if self.views.is_empty() { file.views } else { &self.views };
+        let literals = |regex: &Spanned<String>| literals_of(&regex.value).map_err(|error| (regex.referenced, error));
         let (check, literals) = match (&self.regex, &self.sql) {
-            (Some(regex), None) => (Check::Text(Lazy::new(regex, false)), literals_of(regex)?),
+            (Some(regex), None) => (Check::Text(Lazy::new(&regex.value, false)), literals(regex)?),
             (None, Some(sql)) => {
-                literals_of(sql)?;
-                (Check::Sql(Lazy::new(sql, true)), SQL_MARKS.iter().map(|mark| mark.as_bytes().to_vec()).collect())
+                literals(sql)?;
+                (Check::Sql(Lazy::new(&sql.value, true)), SQL_MARKS.iter().map(|mark| mark.as_bytes().to_vec()).collect())
             }
-            _ => return Err("has to have either a regex or sql; give it one of them".to_owned()),
+            _ => return Err((at, "has to have either a regex or sql; give it one of them".to_owned())),
         };
-        if !(1..=5).contains(&self.points) {
-            return Err(format!("points are {}, but have to be from 1 to 5", self.points));
+        let points = self.points.value;
+        if !(1..=5).contains(&points) {
+            return Err((self.points.referenced, format!("points are {points}, but have to be from 1 to 5")));
         }
         Ok(Rule {
             id: self.id,
+            file: file.file.clone(),
+            line: usize::try_from(at.line()).unwrap_or(usize::MAX),
             title: self.title,
             class: file.class.to_owned(),
-            points: self.points,
+            points,
             quiet: self.quiet.unwrap_or(file.quiet),
             probe: self.probe.unwrap_or(file.probe),
             places: on.iter().fold(0, |places, place| places | place.bit()),
@@ -216,10 +261,19 @@ impl Written {
 
 fn literals_of(regex: &str) -> Result<Vec<Vec<u8>>, String> {
     let mut parser = regex_syntax::ParserBuilder::new().utf8(false).unicode(false).dot_matches_new_line(true).build();
-    let hir = parser.parse(regex).map_err(|error| format!("regex cannot be read: {error}"))?;
+    let hir = parser.parse(regex).map_err(|error| format!("regex cannot be read: {}", why(&error)))?;
     literals::required(&hir).filter(|list| list.iter().all(|literal| !literal.is_empty())).ok_or_else(|| {
         "no literal has to be in what the regex matches; add one, so that it need not run on every value".to_owned()
     })
+}
+
+/// What is wrong with a regex, in one line.
+fn why(error: &regex_syntax::Error) -> String {
+    match error {
+        regex_syntax::Error::Parse(error) => format!("{}, at its character {}", error.kind(), error.span().start.offset + 1),
+        regex_syntax::Error::Translate(error) => format!("{}, at its character {}", error.kind(), error.span().start.offset + 1),
+        other => other.to_string().lines().last().unwrap_or_default().to_owned(),
+    }
 }
 
 impl From<Reading> for View {

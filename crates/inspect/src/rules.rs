@@ -2,6 +2,7 @@
 
 use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 
+use crate::fault::Fault;
 use crate::rule::{File, Rule};
 
 /// A compiled set of rules. Shared by all that inspect; never changes.
@@ -15,13 +16,13 @@ pub struct Rules {
 
 impl Rules {
     /// Compiles rule files, each given as name and text. Rules with faults are left out and told of; the others run.
+    /// No two rules have one id: the first of them stays.
     #[must_use]
-    pub fn compile(files: &[(&str, &str)]) -> (Rules, Vec<String>) {
+    pub fn compile(files: &[(&str, &str)]) -> (Rules, Vec<Fault>) {
         let (mut rules, mut errors) = (Vec::new(), Vec::new());
         for (name, text) in files {
-            match File::parse(name, text) {
-                Ok(file) => file.rules(name, &mut rules, &mut errors),
-                Err(error) => errors.push(error),
+            if let Some(file) = File::parse(name, text, &mut errors) {
+                file.rules(name, &mut rules, &mut errors);
             }
         }
         rules.truncate(u16::MAX.into());
@@ -43,7 +44,7 @@ impl Rules {
         match automaton {
             Ok(automaton) => (Rules { automaton, called, rules }, errors),
             Err(error) => {
-                errors.push(format!("the rules together are too large: {error}; load fewer"));
+                errors.push(Fault::at("all rule files", None, format!("the rules together are too large: {error}; load fewer")));
                 (Rules { automaton: nothing(), called: Vec::new(), rules: Vec::new() }, errors)
             }
         }

@@ -61,7 +61,7 @@ fn list_shows_techniques_and_which_rules_apply() {
 fn test_runs_the_lines_of_rule_files_and_names_rules_without() {
     let folder = folder(&[("a.yml", SHELL), ("b.yml", WINDOWS)]);
     let (well, said) = rules(folder.path(), &["test", ".", "--coverage"]);
-    assert!(well && said.contains("1 rules with 2 test lines, 0 runs of buckets, 0 failed"), "{said}");
+    assert!(well && said.contains("1 rules with 2 test lines, 0 runs of buckets, 0 of correlations, 0 values of signatures, 0 failed"), "{said}");
     assert!(said.contains("./b.yml:1: no tests: w"), "{said}");
     let broken = SHELL.replace("endswith: /shell.php", "endswith: /other.php").replace("LINE", &line("/shell.php"));
     fs::write(folder.path().join("a.yml"), broken).expect("written");
@@ -73,7 +73,7 @@ fn test_runs_the_lines_of_rule_files_and_names_rules_without() {
 fn the_rules_that_come_with_lapwing_pass_their_tests_and_each_has_some() {
     let folder = folder(&[]);
     let (well, said) = rules(folder.path(), &["test", "--coverage"]);
-    assert!(well && said.contains(" 0 detections without tests, 0 buckets without runs"), "{said}");
+    assert!(well && said.contains(" 0 detections without tests, 0 buckets without runs, 0 correlations without runs"), "{said}");
 }
 
 const BUCKET: &str = "title: A shop page is missing\nname: shop-page\nlogsource: {category: webserver}\nwhen: refused\ndetection:\n  \
@@ -85,7 +85,7 @@ const BUCKET: &str = "title: A shop page is missing\nname: shop-page\nlogsource:
 fn buckets_are_checked_with_their_place_and_their_runs_are_run() {
     let folder = folder(&[("a.yml", BUCKET)]);
     let (well, said) = rules(folder.path(), &["test", "."]);
-    assert!(well && said.contains("1 runs of buckets, 0 failed"), "{said}");
+    assert!(well && said.contains("1 runs of buckets, 0 of correlations, 0 values of signatures, 0 failed"), "{said}");
     fs::write(folder.path().join("a.yml"), BUCKET.replace("times: 5", "times: 2")).expect("written");
     let (well, said) = rules(folder.path(), &["test", "."]);
     assert!(!well && said.contains("the bucket gone-pages does not overflow of its run 1"), "{said}");
@@ -156,4 +156,57 @@ fn a_rule_that_is_added_while_the_service_runs_works_and_a_broken_one_hides_none
     }
     kill(service.pid(), "-HUP");
     service.stop();
+}
+
+const SIGNATURE: &str = "class: xss\nrules:\n- id: own-word\n  title: Our own word\n  points: 5\n  on: [value]\n  regex: evil-\\w+\n  \
+                         match: [an evil-thing]\n  no_match: [evil]\n";
+
+#[test]
+fn signatures_are_checked_listed_tested_and_explained_like_other_rules() {
+    let folder = folder(&[("own.yml", SIGNATURE)]);
+    let (well, said) = rules(folder.path(), &["check", "."]);
+    assert!(well && said.contains("1 files, 0 rules") && said.contains("1 signatures are right"), "{said}");
+    let (well, said) = rules(folder.path(), &["list", "."]);
+    assert!(well && said.contains("own-word  ./own.yml:3"), "{said}");
+    let (well, said) = rules(folder.path(), &["test", ".", "--coverage"]);
+    assert!(well && said.contains("2 values of signatures, 0 failed"), "{said}");
+    let asked = line("/x?q=%65vil-deed");
+    let (well, said) = rules(folder.path(), &["explain", "own.yml", "--line", &asked]);
+    assert!(well && said.contains("Our own word matches") && said.contains("matched: evil-deed"), "{said}");
+    fs::write(folder.path().join("own.yml"), SIGNATURE.replace("regex", "regx")).expect("written");
+    let (well, said) = rules(folder.path(), &["check", "."]);
+    assert!(!well && said.contains("./own.yml:7:3: unknown key 'regx'; did you mean 'regex'?"), "{said}");
+    fs::write(folder.path().join("own.yml"), SIGNATURE.replace("an evil", "a")).expect("written");
+    let (well, said) = rules(folder.path(), &["test", "."]);
+    assert!(!well && said.contains("./own.yml:3: own-word does not match: a-thing"), "{said}");
+}
+
+#[test]
+fn signatures_of_ones_own_are_at_work() {
+    let folder = folder(&[("own.yml", SIGNATURE)]);
+    fs::write(folder.path().join("x.log"), line("/x?q=evil-deed") + "\n").expect("written");
+    let scan = || {
+        let mut scan = Command::new(env!("CARGO_BIN_EXE_lapwing"));
+        scan.current_dir(folder.path()).args(["scan", "--output", "ndjson", "x.log"]);
+        String::from_utf8(scan.output().expect("runs").stdout).expect("UTF-8")
+    };
+    assert_eq!(scan(), "");
+    fs::write(folder.path().join("lapwing.yaml"), "rules: {paths: [own.yml]}\n").expect("written");
+    assert!(scan().contains("Our own word in the parameter q: evil-deed"), "{}", scan());
+}
+
+const BURST: &str = "title: Missing\nname: missing\nlogsource: {category: webserver}\ndetection: {s: {http.response.status_code: 410}, \
+                     condition: s}\ntests: {match: ['GONE']}\n---\ntitle: Missing twice\ncorrelation:\n  type: event_count\n  rules: \
+                     [missing]\n  group-by: [client.address]\n  timespan: 1m\n  condition: {gte: 2}\nlevel: high\ntests: {match: \
+                     ['GONE', 'GONE'], no_match: ['GONE']}\n";
+
+#[test]
+fn correlations_are_tested_by_runs_of_lines() {
+    let gone = line("/old").replace(" 200 ", " 410 ");
+    let folder = folder(&[("a.yml", &BURST.replace("GONE", &gone))]);
+    let (well, said) = rules(folder.path(), &["test", "."]);
+    assert!(well && said.contains("2 of correlations") && said.contains("0 correlations without runs"), "{said}");
+    fs::write(folder.path().join("a.yml"), BURST.replace("GONE", &gone).replace("gte: 2", "gte: 3")).expect("written");
+    let (well, said) = rules(folder.path(), &["test", "."]);
+    assert!(!well && said.contains("Missing twice does not fire of the lines of 'match'"), "{said}");
 }

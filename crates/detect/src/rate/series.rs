@@ -49,6 +49,8 @@ pub(super) struct Series {
     pub(super) entity: Entity,
     /// How many minutes had been seen before its first.
     pub(super) born: u32,
+    /// The last whole minute that it learnt.
+    pub(super) learnt_minutes: u32,
     /// Events in the open periods.
     pub(super) counts: [u32; 3],
     /// Who makes most of them, if anybody does.
@@ -66,6 +68,21 @@ pub(super) struct Series {
 struct Majority {
     client: u64,
     votes: u32,
+}
+
+/// A period that is over.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Over {
+    /// Which of [`PERIODS`].
+    pub(super) at: usize,
+    /// Its number since the epoch.
+    pub(super) period: i64,
+    /// It was open from its beginning.
+    pub(super) whole: bool,
+    /// Events of everything in it.
+    pub(super) everything: u32,
+    /// Whole minutes so far.
+    pub(super) whole_minutes: u32,
 }
 
 /// A period that was unusual.
@@ -95,6 +112,7 @@ impl Series {
             label,
             entity,
             born: 0,
+            learnt_minutes: 0,
             counts: [0; 3],
             major: [Majority::default(); 3],
             past: HALF_LIFE.map(|half_life| Baseline::robust(half_life, CLIP)),
@@ -109,12 +127,20 @@ impl Series {
         self.major.iter_mut().for_each(|major| major.vote(client));
     }
 
-    /// A period with `everything` events in all is over: says whether it was unusual, and learns it where it was whole.
-    pub(super) fn close(&mut self, at: usize, period: i64, settings: &Settings, whole: bool, everything: u32) -> Option<Change> {
+    /// A period is over: says whether it was unusual, and learns it where it was whole.
+    pub(super) fn close(&mut self, over: &Over, settings: &Settings) -> Option<Change> {
+        let Over { at, period, whole, everything, whole_minutes } = *over;
+        // Most series have nothing in most minutes, and for that nothing is ever told: it is learnt when they next have.
+        if at == MINUTE && self.counts[at] == 0 {
+            return None;
+        }
         let observed = f64::from(std::mem::take(&mut self.counts[at]));
         let major = std::mem::take(&mut self.major[at]);
         if !whole {
             return None;
+        }
+        if at == MINUTE {
+            self.catch_up(whole_minutes);
         }
         let minute = period.saturating_mul(PERIODS[at]);
         let change = self.judge(at, minute, observed, settings).filter(|change| {
@@ -128,6 +154,17 @@ impl Series {
         let told = minute < self.quiet_until[direction];
         self.quiet_until[direction] = minute.saturating_add(i64::from(settings.again_minutes));
         (!told).then_some(change)
+    }
+
+    /// Learns the minutes without events before minute `now`.
+    fn catch_up(&mut self, now: u32) {
+        let missed = now.saturating_sub(self.learnt_minutes).saturating_sub(1);
+        self.learnt_minutes = now;
+        if missed > 0 {
+            self.past[MINUTE].observe_times(0.0, missed.into());
+            let [up, _] = &mut self.records[MINUTE];
+            *up = (*up - FADE[MINUTE] * missed as f32).max(0.0);
+        }
     }
 
     fn judge(&self, at: usize, minute: i64, observed: f64, settings: &Settings) -> Option<Change> {

@@ -37,6 +37,7 @@ pub fn run(args: &Check, sourced: &Sourced, paint: Paint) -> Result<Exit, Failed
     let idle = if idle == 0 { String::new() } else { format!(", {idle} of them for log sources that no event here is of") };
     writeln!(out, "  rules     {} loaded{idle}", rules.rules().len())?;
     writeln!(out, "  behaviours {} loaded", rulebook.behaviours.names().count())?;
+    writeln!(out, "  signatures {} loaded", rulebook.signatures.rules().len())?;
     for kind in lapwing_detect::ALL {
         let off = if loaded.detectors.contains(&kind.name) { "" } else { " (off)" };
         writeln!(out, "  detector  {:<10} {}{off}", kind.name, kind.summary)?;

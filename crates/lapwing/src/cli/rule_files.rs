@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use lapwing_detect::behaviour::Behaviours;
-use lapwing_detect::{Rulebook, logsource};
+use lapwing_detect::{Rulebook, logsource, signatures};
+use lapwing_inspect::{Fault, Rules as Signatures};
 use lapwing_model::Field;
 use lapwing_rules::{Rule, RuleError};
 use serde::{Deserialize, Serialize};
@@ -19,7 +20,7 @@ use super::Failed;
 pub struct Rules {
     /// Those that come with Lapwing.
     pub builtin: bool,
-    /// Files and folders of Sigma rules (`*.yml`, `*.yaml`).
+    /// Files and folders of Sigma rules, behaviours and signatures (`*.yml`, `*.yaml`).
     pub paths: Vec<PathBuf>,
     /// Values for the `%names%` of rules with the modifier `expand`.
     pub placeholders: HashMap<String, Vec<String>>,
@@ -38,6 +39,10 @@ impl Default for Rules {
 pub struct Read {
     pub rules: Vec<Rule>,
     pub errors: Vec<RuleError>,
+    /// Files of signatures besides those that come with Lapwing: name and text.
+    pub signatures: Vec<(String, String)>,
+    /// Whether those that come with Lapwing belong to them.
+    pub builtin: bool,
 }
 
 impl Read {
@@ -47,38 +52,61 @@ impl Read {
         self.errors.extend(wrong);
         behaviours
     }
+
+    /// The signatures; what is wrong with them is told as well.
+    pub fn signatures(&mut self) -> Arc<Signatures> {
+        if self.builtin && self.signatures.is_empty() {
+            return signatures::builtin();
+        }
+        let builtin = if self.builtin { lapwing_inspect::BUILTIN } else { &[] };
+        let own = self.signatures.iter().map(|(name, text)| (name.as_str(), text.as_str()));
+        let (set, faults) = Signatures::compile(&builtin.iter().copied().chain(own).collect::<Vec<_>>());
+        self.errors.extend(faults.into_iter().map(told));
+        Arc::new(set)
+    }
+}
+
+fn told(Fault { file, line, column, message }: Fault) -> RuleError {
+    RuleError { file: file.into(), line: line.max(1), column: column.max(1), message, help: None, waits: false }
 }
 
 /// What each file was like when it was looked at: a change is a change of this.
 pub type Look = Vec<(PathBuf, Option<(SystemTime, u64)>)>;
 
 impl Rules {
-    /// Reads and compiles rules and behaviours; says what is wrong with those left out, and what is probably misspelt in any of them.
+    /// Reads and compiles rules, behaviours and signatures; says what is wrong with those left out, and what is probably misspelt in any of them.
     ///
     /// # Errors
     /// Where a file or folder of rules cannot be read.
     pub fn load(&self) -> Result<(Rulebook, Vec<String>), Failed> {
-        let Read { mut rules, mut errors } = self.read()?;
+        let mut read = self.read()?;
+        let signatures = read.signatures();
+        let Read { mut rules, mut errors, .. } = read;
         errors.extend(misspelt(&rules).into_iter().filter(|warning| warning.help.is_some()));
         let (behaviours, wrong) = Behaviours::take(&mut rules);
         let (set, bad) = logsource::compile(rules);
         errors.extend(wrong.into_iter().chain(bad));
         errors.extract_if(.., |error| error.waits).for_each(|warning| tracing::warn!("{warning}"));
-        let rulebook = Rulebook { rules: Arc::new(set), behaviours: Arc::new(behaviours) };
+        let rulebook = Rulebook { rules: Arc::new(set), behaviours: Arc::new(behaviours), signatures };
         Ok((rulebook, errors.iter().map(ToString::to_string).collect()))
     }
 
     /// # Errors
     /// Where a file or folder of rules cannot be read.
     pub fn read(&self) -> Result<Read, Failed> {
-        let mut read = Read::default();
+        let mut read = Read { builtin: self.builtin, ..Read::default() };
         if self.builtin {
             let builtin = lapwing_detect::rules::BUILTIN.iter().chain(lapwing_detect::behaviour::BUILTIN);
             builtin.for_each(|(name, text)| self.parse(name, text, &mut read));
         }
         for file in self.files()? {
             let text = std::fs::read(&file).map_err(|error| unreadable(&file, &error))?;
-            self.parse(&file.display().to_string(), &String::from_utf8_lossy(&text), &mut read);
+            let (name, text) = (file.display().to_string(), String::from_utf8_lossy(&text));
+            if lapwing_inspect::is_rule_file(&text) {
+                read.signatures.push((name, text.into_owned()));
+            } else {
+                self.parse(&name, &text, &mut read);
+            }
         }
         Ok(read)
     }

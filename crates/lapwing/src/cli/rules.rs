@@ -1,15 +1,18 @@
 //! `lapwing rules`: are the rules right, what are there, do they find what they should, and why does one hold or not?
 
 mod runs;
+mod signatures;
 
 use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use clap::{Args, Subcommand};
 use lapwing_detect::logsource::{self, Asked, Router, Seen};
 use lapwing_detect::rules::techniques;
+use lapwing_inspect::Rules as Signatures;
 use lapwing_model::{Event, Origin, Position, Record, printable};
 use lapwing_parse::Parser;
 use lapwing_rules::{Body, Rule, RuleError, RuleSet, Scratch, explain};
@@ -20,7 +23,7 @@ use super::rule_files::{self, Read};
 use super::show::{self, Paint};
 use super::{Exit, Failed};
 
-/// Check, list, test and explain Sigma rules.
+/// Check, list, test and explain rules: Sigma's, behaviours, signatures.
 #[derive(Debug, Args)]
 pub struct Rules {
     #[command(subcommand)]
@@ -66,7 +69,7 @@ struct Test {
 
 #[derive(Debug, Args)]
 struct Explain {
-    /// A rule file, or the id, name or title of a rule
+    /// A rule file, or the id, name or title of a rule, or the id of a signature
     #[arg(value_name = "FILE_OR_RULE")]
     rule: String,
     /// The log line
@@ -100,12 +103,14 @@ impl Which {
     }
 
     /// Rules that work; the others are told about on standard error.
-    fn compiled(&self, config: &Config) -> Result<(RuleSet, usize), Failed> {
-        let Read { rules, mut errors } = self.read(config)?;
+    fn compiled(&self, config: &Config) -> Result<(Arc<RuleSet>, Arc<Signatures>, usize), Failed> {
+        let mut read = self.read(config)?;
+        let signatures = read.signatures();
+        let Read { rules, mut errors, .. } = read;
         let (set, bad) = logsource::compile(rules);
         errors.extend(bad);
         errors.iter().for_each(|error| eprintln!("{}", shown(error)));
-        Ok((set, errors.iter().filter(|error| !error.waits).count()))
+        Ok((Arc::new(set), signatures, errors.iter().filter(|error| !error.waits).count()))
     }
 }
 
@@ -115,14 +120,20 @@ fn shown(error: &RuleError) -> String {
 
 fn check(out: &mut impl Write, mut read: Read) -> Result<(), Failed> {
     read.behaviours();
-    let Read { rules, mut errors } = read;
+    let signatures = read.signatures();
+    let Read { rules, mut errors, .. } = read;
     let mut warnings = rule_files::misspelt(&rules);
     warnings.extend(errors.extract_if(.., |error| error.waits));
     let routed = rules.iter().filter(|rule| logsource::kinds_of(&rule.logsource) != 0).count();
     let filters = rules.iter().filter(|rule| matches!(rule.body, Body::Filter(_))).count();
     let others = rules.len() - routed;
-    let files: BTreeSet<_> =
-        rules.iter().map(|rule| rule.file.clone()).chain(errors.iter().map(|error| error.file.clone())).collect();
+    let files: BTreeSet<_> = rules
+        .iter()
+        .map(|rule| &rule.file)
+        .chain(errors.iter().map(|error| &error.file))
+        .chain(signatures.rules().iter().map(|rule| &rule.file))
+        .cloned()
+        .collect();
     // Without routing: rules that no event can meet here must be right all the same.
     let (set, bad) = RuleSet::compile(rules);
     errors.extend(bad);
@@ -132,9 +143,11 @@ fn check(out: &mut impl Write, mut read: Read) -> Result<(), Failed> {
     warnings.iter().try_for_each(|warning| writeln!(out, "warning: {}", shown(warning)))?;
     writeln!(
         out,
-        "{} files, {} rules and {filters} filters are right; {others} of them are for log sources that no event here is of; {} warnings",
+        "{} files, {} rules and {filters} filters are right; {others} of them are for log sources that no event here is of; \
+         {} signatures are right; {} warnings",
         files.len(),
         set.rules().len(),
+        signatures.rules().len(),
         warnings.len()
     )?;
     if errors.is_empty() { Ok(()) } else { Err(Failed::new(format!("{} mistakes in rules", errors.len()))) }
@@ -177,7 +190,7 @@ impl<'a> Row<'a> {
 }
 
 fn list(out: &mut impl Write, args: &List, config: &Config, paint: Paint) -> Result<(), Failed> {
-    let (set, _) = args.which.compiled(config)?;
+    let (set, signatures, _) = args.which.compiled(config)?;
     for number in 0..set.rules().len() {
         let row = Row::of(&set, number);
         if args.json {
@@ -192,9 +205,10 @@ fn list(out: &mut impl Write, args: &List, config: &Config, paint: Paint) -> Res
         writeln!(out, "{:<13} {source:<30} {}{tags}", row.level, paint.bold(&text(row.title)))?;
         writeln!(out, "{:<13} {}", "", paint.dim(&format!("{key}  {}:{}", text(row.file), row.line)))?;
     }
+    signatures::list(out, &signatures, args.json, paint)?;
     if !args.json {
         let applicable = (0..set.rules().len()).filter(|number| set.applicable(*number)).count();
-        writeln!(out, "{} rules, {applicable} applicable", set.rules().len())?;
+        writeln!(out, "{} rules, {applicable} applicable; {} signatures", set.rules().len(), signatures.rules().len())?;
     }
     Ok(())
 }
@@ -213,7 +227,7 @@ fn events(line: &str) -> Vec<Event> {
 }
 
 fn test(out: &mut impl Write, args: &Test, config: &Config) -> Result<(), Failed> {
-    let (set, wrong) = args.which.compiled(config)?;
+    let (set, signatures, wrong) = args.which.compiled(config)?;
     let (fields, router) = (logsource::fields(&set), Router::default());
     let (mut lines, mut failed, mut tested) = (0, 0, 0);
     let matches = |line: &str, number: usize| {
@@ -224,7 +238,7 @@ fn test(out: &mut impl Write, args: &Test, config: &Config) -> Result<(), Failed
             found.contains(&number)
         })
     };
-    for (number, rule) in set.rules().iter().enumerate() {
+    for (number, rule) in set.rules().iter().enumerate().filter(|(_, rule)| rule.correlation().is_none()) {
         let wanted = rule.tests.matching.iter().map(|line| (line, true));
         let wanted: Vec<_> = wanted.chain(rule.tests.not_matching.iter().map(|line| (line, false))).collect();
         tested += usize::from(!wanted.is_empty());
@@ -237,7 +251,9 @@ fn test(out: &mut impl Write, args: &Test, config: &Config) -> Result<(), Failed
         }
     }
     let runs = runs::test(out, args.which.read(config)?.behaviours())?;
-    failed += runs.failed;
+    let correlations = runs::correlations(out, &set)?;
+    let values = signatures::test(out, &signatures, args.coverage)?;
+    failed += runs.failed + correlations.failed + values.failed;
     let detections = set.rules().iter().filter(|rule| rule.detection().is_some());
     let without: Vec<&Rule> = detections.filter(|rule| rule.tests.is_empty()).collect();
     if args.coverage {
@@ -245,13 +261,19 @@ fn test(out: &mut impl Write, args: &Test, config: &Config) -> Result<(), Failed
     }
     if args.coverage {
         runs.without.iter().try_for_each(|name| writeln!(out, "no tests: bucket {}", printable(name.as_bytes())))?;
+        let without = correlations.without.iter();
+        without.map(|name| printable(name.as_bytes())).try_for_each(|name| writeln!(out, "no tests: correlation {name}"))?;
     }
     let (buckets, of_buckets) = (runs.without.len(), runs.runs);
     writeln!(
         out,
-        "{tested} rules with {lines} test lines, {of_buckets} runs of buckets, {failed} failed; {} detections without tests, \
-         {buckets} buckets without runs",
-        without.len()
+        "{tested} rules with {lines} test lines, {of_buckets} runs of buckets, {} of correlations, {} values of signatures, {failed} failed; \
+         {} detections without tests, {buckets} buckets without runs, {} correlations without runs, {} signatures without values",
+        correlations.runs,
+        values.tried,
+        without.len(),
+        correlations.without.len(),
+        values.without
     )?;
     match (failed, wrong) {
         (0, 0) => Ok(()),
@@ -276,23 +298,27 @@ fn why(out: &mut impl Write, args: &Explain, config: &Config, paint: Paint) -> R
     let path = PathBuf::from(&args.rule);
     let is_file = path.exists();
     let which = Which { paths: if is_file { vec![path] } else { Vec::new() } };
-    let (set, wrong) = which.compiled(config)?;
+    let (set, signatures, wrong) = which.compiled(config)?;
     let meant = |rule: &Rule| {
         let named = [&rule.id, &rule.name].into_iter().flatten().any(|name| *name == args.rule) || rule.title == args.rule;
         rule.detection().is_some() && (is_file || named)
     };
     let rules: Vec<&Rule> = set.rules().iter().filter(|rule| meant(rule)).collect();
-    if rules.is_empty() {
+    let events: Vec<Event> = args.line.iter().flat_map(|line| events(line)).collect();
+    let explained = signatures::explain(out, &signatures, (!is_file).then_some(&args.rule), &events, paint)?;
+    if rules.is_empty() && explained == 0 {
         let names = set.rules().iter().filter_map(|rule| rule.name.as_deref());
+        let names = names.chain(signatures.rules().iter().map(|rule| rule.id.as_str()));
         let near = names.map(|name| (strsim::damerau_levenshtein(name, &args.rule), name)).min();
         let hint =
             near.filter(|(distance, _)| *distance <= 3).map_or(String::new(), |(_, name)| format!("; did you mean {name}?"));
-        let why = if is_file && wrong > 0 { "no rule of this file works" } else { "no file and no detection of that name" };
+        let why =
+            if is_file && wrong > 0 { "no rule of this file works" } else { "no file, detection or signature of that name" };
         return Err(Failed::new(format!("{}: {why}{hint}", args.rule)));
     }
-    for event in args.line.iter().flat_map(|line| events(line)) {
+    for event in &events {
         for rule in &rules {
-            one(out, rule, &event, paint)?;
+            one(out, rule, event, paint)?;
         }
     }
     Ok(())

@@ -116,7 +116,11 @@ async fn reload(
             Some(Ok((rulebook, errors))) => {
                 errors.iter().for_each(|error| tracing::error!("{error}"));
                 let (rules, behaviours) = (rulebook.rules.rules().len(), rulebook.behaviours.names().count());
-                tracing::info!("loaded again: {rules} rules and {behaviours} behaviours at work, {} mistakes", errors.len());
+                let signatures = rulebook.signatures.rules().len();
+                tracing::info!(
+                    "loaded again: {rules} rules, {behaviours} behaviours and {signatures} signatures at work, {} mistakes",
+                    errors.len()
+                );
                 reload.rulebook(rulebook);
             }
         }
