@@ -13,12 +13,16 @@
 //! | is this count unusual for this series? | [`Baseline`] |
 //! | is this silence unusual for this source? | [`Regularity`] |
 //! | how unusual is it that something new appears? | [`NoveltyRate`], [`surprise`] |
+//! | how unusual is this bag of things? | [`CountVectors`] |
+//! | how long does it usually take? | [`Delays`] |
 //! | which few values, which categories, how long? | [`ClosedSet`], [`Coverage`], [`Lengths`] |
 
 mod baseline;
 mod bloom;
 mod closed_set;
+mod count_vectors;
 mod coverage;
+mod delays;
 mod distinct;
 mod lengths;
 mod lru;
@@ -33,7 +37,9 @@ mod window;
 pub use baseline::Baseline;
 pub use bloom::{BloomSettings, ScalableBloom};
 pub use closed_set::ClosedSet;
+pub use count_vectors::{CountVectorSettings, CountVectors, Difference, rounded as rounded_count};
 pub use coverage::{Coverage, MARK_WORDS, Marks};
+pub use delays::Delays;
 pub use distinct::{Distinct, RecentDistinct};
 pub use lengths::Lengths;
 pub use lru::Lru;
