@@ -19,6 +19,8 @@ pub struct Batch {
     pub rules: Option<Arc<RuleSet>>,
     /// After this batch every judge hands out its state, for a snapshot.
     pub barrier: bool,
+    /// It is the last of all: nothing will come any more. The time is the latest that events told of.
+    pub end: Option<Timestamp>,
     routes: Routes,
 }
 
@@ -31,7 +33,7 @@ impl Batch {
         let routes = Routes::of(&events);
         let times = || events.iter().map(|event| event.at);
         let span = times().min().zip(times().max());
-        Batch { sequence, events, ticks, span, rules: None, barrier: false, routes }
+        Batch { sequence, events, ticks, span, rules: None, barrier: false, end: None, routes }
     }
 
     /// The positions of the events that partition `number` of a scope judges.

@@ -21,12 +21,14 @@ mod robustness;
 pub mod template;
 #[cfg(test)]
 mod testing;
+mod session_key;
 mod text;
 mod time;
 
 use lapwing_model::Event;
 pub use line::Line;
 pub use parser::{Outcome, Parser, Tools, Understood};
+pub use session_key::SessionKey;
 pub use time::check_zone;
 
 mod access;

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::io::{IsTerminal, Write};
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -14,9 +13,10 @@ use lapwing_parse::Understood;
 use lapwing_source::{files, loss};
 
 use super::config::Config;
+use super::model::Reads;
 use super::report::{Report, Summary};
 use super::show::{self, Paint};
-use super::{Exit, Failed, learn};
+use super::{Exit, Failed};
 use crate::pipeline::{self, Outcome};
 
 /// Find anomalies in log files.
@@ -37,9 +37,8 @@ pub struct Scan {
     /// Print everything about one anomaly
     #[arg(long, value_name = "ID")]
     pub explain: Option<AnomalyId>,
-    /// Continue from what `lapwing learn --state` saved
-    #[arg(long, value_name = "FILE")]
-    pub state: Option<PathBuf>,
+    #[command(flatten)]
+    pub reads: Reads,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
@@ -59,7 +58,7 @@ const KEPT: usize = 20_000;
 /// # Errors
 /// Where files cannot be read or output cannot be written.
 pub fn run(args: &Scan, config: &Config, paint: Paint) -> Result<Exit, Failed> {
-    let report = scan(&args.files, args.state.as_deref(), config)?;
+    let report = scan(&args.files, &args.reads, config)?;
     let worst = report.anomalies.iter().map(|anomaly| anomaly.severity).max();
     let mut out = std::io::BufWriter::new(std::io::stdout().lock());
     match (args.explain, args.output) {
@@ -98,14 +97,14 @@ fn print_data(out: &mut impl Write, mut report: Report, output: Output, top: usi
 ///
 /// # Errors
 /// Where a file cannot be found or read.
-pub fn scan(patterns: &[String], state: Option<&Path>, config: &Config) -> Result<Report, Failed> {
+pub fn scan(patterns: &[String], reads: &Reads, config: &Config) -> Result<Report, Failed> {
     let files = files::Reader::new(pipeline::clock).open(patterns)?;
     let names = files.names().iter().map(ToString::to_string).collect();
     let progress = Progress::start(files.total(), files.progress());
     let tally = files.tally();
     let mut gathering = Gathering::new(config);
     let blocks = files.map(|block| block.map(|block| block.records).map_err(Failed::from));
-    pipeline::through(&learn::continued(config, state)?, config.workers(), blocks, Failed::new, |outcome| {
+    pipeline::through(&reads.blueprint(config)?, config.workers(), blocks, Failed::new, |outcome| {
         gathering.take(&outcome);
     })?;
     progress.end();

@@ -215,13 +215,13 @@ impl Journaling {
     fn reload(&mut self, sequence: u64) {
         if let Some(rules) = self.rules.try_iter().last() {
             let memo = Memo { sequence, ..Memo::default() };
-            self.feeder.feed(Work { records: Vec::new(), heartbeat: None, rules: Some(rules), barrier: false, memo });
+            self.feeder.feed(Work { records: Vec::new(), heartbeat: None, end: false, rules: Some(rules), barrier: false, memo });
         }
     }
 
     fn barrier(&mut self, sequence: u64) {
         let work =
-            Work { records: Vec::new(), heartbeat: None, rules: None, barrier: true, memo: Memo { sequence, ..Memo::default() } };
+            Work { records: Vec::new(), heartbeat: None, end: false, rules: None, barrier: true, memo: Memo { sequence, ..Memo::default() } };
         self.feeder.feed(work);
     }
 
@@ -232,7 +232,7 @@ impl Journaling {
     }
 
     fn feed(&mut self, records: Vec<Record>, heartbeat: Option<Timestamp>, memo: Memo) {
-        self.feeder.feed(Work { records, heartbeat, rules: None, barrier: false, memo });
+        self.feeder.feed(Work { records, heartbeat, end: false, rules: None, barrier: false, memo });
     }
 
     fn forget(&mut self) {

@@ -30,6 +30,8 @@ pub struct Work<M> {
     pub records: Vec<Record>,
     /// Instead of records: nothing came, and the clock says so much.
     pub heartbeat: Option<Timestamp>,
+    /// Instead of records: nothing will come any more.
+    pub end: bool,
     /// Rules that take effect before this: for every shard at the same event.
     pub rules: Option<Arc<RuleSet>>,
     /// Ask for the state of everything after this.
@@ -150,7 +152,7 @@ pub fn start<M: Send + 'static>(
     let mut threads = Vec::new();
     for (index, batches) in judge_out.into_iter().enumerate() {
         let worker = Worker {
-            parser: Parser::new(),
+            parser: blueprint.parser(),
             shard: blueprint.shard(index, workers, state)?,
             work: work_out.clone(),
             spare: spare_out.clone(),
@@ -297,6 +299,7 @@ struct Parsed<M> {
     events: Vec<Event>,
     understood: Vec<Understood>,
     heartbeat: Option<Timestamp>,
+    end: bool,
     rules: Option<Arc<RuleSet>>,
     barrier: bool,
     memo: M,
@@ -314,6 +317,7 @@ impl<M> Line<M> {
     fn sequence(&mut self, number: u64, parsed: Parsed<M>) {
         let mut batch = match parsed.heartbeat {
             Some(now) => self.sequencer.heartbeat(now),
+            None if parsed.end => self.sequencer.end(),
             None => self.sequencer.sequence(parsed.events),
         };
         batch.rules = parsed.rules;
@@ -393,8 +397,8 @@ impl<M> Worker<M> {
         let mut events = self.spare.try_recv().unwrap_or_default();
         events.reserve(work.records.len());
         let understood = work.records.iter().map(|record| self.parser.parse(record, &mut events)).collect();
-        let Work { heartbeat, rules, barrier, memo, .. } = work;
-        let parsed = Parsed { events, understood, heartbeat, rules, barrier, memo };
+        let Work { heartbeat, end, rules, barrier, memo, .. } = work;
+        let parsed = Parsed { events, understood, heartbeat, end, rules, barrier, memo };
         self.in_line(|line| line.enter(number, parsed));
     }
 
