@@ -18,10 +18,10 @@ mod names;
 mod parser;
 #[cfg(test)]
 mod robustness;
+mod session_key;
 pub mod template;
 #[cfg(test)]
 mod testing;
-mod session_key;
 mod text;
 mod time;
 

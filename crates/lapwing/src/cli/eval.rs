@@ -87,7 +87,7 @@ pub fn run(args: &Eval, config: &Config) -> Result<Exit, Failed> {
             unlabelled += 1;
             return;
         };
-        // A session that came twice is as anomalous as the more anomalous of both; the first row counts for the classes.
+        // Of a session that came twice, the first row counts.
         if found.insert(id.to_owned()) {
             let class = classes.entry(label.name.clone()).or_default();
             *(if told { &mut class.told } else { &mut class.not_told }) += 1;
@@ -126,14 +126,26 @@ pub fn run(args: &Eval, config: &Config) -> Result<Exit, Failed> {
         let svg = curve::svg(&measure::curve(&judged), &report.without_labels);
         std::fs::write(path, svg).map_err(|error| Failed::new(format!("cannot write {}: {error}", path.display())))?;
     }
-    if args.json { show::json(&mut std::io::stdout().lock(), &report)? } else { report.print() }
+    if args.json {
+        show::json(&mut std::io::stdout().lock(), &report)?
+    } else {
+        report.print()
+    }
     Ok(Exit::Clean)
 }
 
 impl Report {
     fn print(&self) {
-        let Measured { precision, recall, f1, true_positives, false_positives, false_negatives, true_negatives, false_alarm_rate } =
-            &self.without_labels;
+        let Measured {
+            precision,
+            recall,
+            f1,
+            true_positives,
+            false_positives,
+            false_negatives,
+            true_negatives,
+            false_alarm_rate,
+        } = &self.without_labels;
         println!("{} {}s measured, {} of them anomalous", self.measured, self.by, self.anomalous);
         if self.labelled_but_not_found > 0 {
             let (all, odd) = (self.labelled_but_not_found, self.anomalous_but_not_found);
@@ -144,7 +156,9 @@ impl Report {
         }
         println!("\nthreshold found without labels");
         println!("  precision {precision:.4}  recall {recall:.4}  F1 {f1:.4}  false alarm rate {false_alarm_rate:.6}");
-        println!("  true positives {true_positives}, false positives {false_positives}, missed {false_negatives}, ordinary {true_negatives}");
+        println!(
+            "  true positives {true_positives}, false positives {false_positives}, missed {false_negatives}, ordinary {true_negatives}"
+        );
         let best = &self.best_with_labels;
         println!("best threshold, chosen by these labels");
         println!("  precision {:.4}  recall {:.4}  F1 {:.4}", best.precision, best.recall, best.f1);

@@ -181,7 +181,8 @@ impl From<Refused> for Failed {
 /// Where something of it is missing, damaged, or of another version.
 pub fn open(directory: &Path) -> Result<Opened, Failed> {
     let damaged = |why: &str| refused(directory, why);
-    let text = std::fs::read(directory.join(MANIFEST)).map_err(|error| damaged(&format!("{MANIFEST} cannot be read ({error})")))?;
+    let text =
+        std::fs::read(directory.join(MANIFEST)).map_err(|error| damaged(&format!("{MANIFEST} cannot be read ({error})")))?;
     let manifest: Manifest =
         serde_json::from_slice(&text).map_err(|error| damaged(&format!("{MANIFEST} is damaged ({error})")))?;
     if manifest.format != FORMAT || manifest.version != VERSION {

@@ -75,11 +75,7 @@ pub fn run(args: &Score, config: &Config) -> Result<Exit, Failed> {
 ///
 /// # Errors
 /// Where files cannot be read, and those of `each`.
-pub fn by_line(
-    blueprint: &Blueprint,
-    files: &[String],
-    mut each: impl FnMut(Row) -> Result<(), Failed>,
-) -> Result<(), Failed> {
+pub fn by_line(blueprint: &Blueprint, files: &[String], mut each: impl FnMut(Row) -> Result<(), Failed>) -> Result<(), Failed> {
     let mut engine = Engine::new(blueprint).map_err(Failed::new)?;
     let mut held = Held::default();
     for block in files::Reader::new(crate::pipeline::clock).open(files)? {

@@ -220,8 +220,14 @@ impl Journaling {
     }
 
     fn barrier(&mut self, sequence: u64) {
-        let work =
-            Work { records: Vec::new(), heartbeat: None, end: false, rules: None, barrier: true, memo: Memo { sequence, ..Memo::default() } };
+        let work = Work {
+            records: Vec::new(),
+            heartbeat: None,
+            end: false,
+            rules: None,
+            barrier: true,
+            memo: Memo { sequence, ..Memo::default() },
+        };
         self.feeder.feed(work);
     }
 

@@ -92,7 +92,8 @@ fn memory_is_bounded_under_random_bags_and_the_ordinary_stays_known() {
 
 #[test]
 fn nothing_known_and_empty_bags_do_no_harm() {
-    let mut vectors = CountVectors::new(CountVectorSettings { vectors: 0, items: 0, memory: 0, ..CountVectorSettings::default() });
+    let mut vectors =
+        CountVectors::new(CountVectorSettings { vectors: 0, items: 0, memory: 0, ..CountVectorSettings::default() });
     assert_eq!(vectors.surprise(&[(1, 1)], NOTHING_OPEN), f32::INFINITY);
     for bag in [&[][..], &[(1, u32::MAX)], &[(1, 0)]] {
         vectors.learn(bag, true);

@@ -27,11 +27,8 @@ pub fn svg(points: &[Point], told: &Measured) -> String {
     let middle = MARGIN + SIDE / 2.0;
     let _ = writeln!(svg, "<text x=\"{middle}\" y=\"{}\" text-anchor=\"middle\">recall</text>", size - 10.0);
     let _ = writeln!(svg, "<text transform=\"translate(14 {middle}) rotate(-90)\" text-anchor=\"middle\">precision</text>");
-    let line: Vec<_> = points
-        .iter()
-        .map(|point| place(point.recall, point.precision))
-        .map(|(x, y)| format!("{x:.2},{y:.2}"))
-        .collect();
+    let line: Vec<_> =
+        points.iter().map(|point| place(point.recall, point.precision)).map(|(x, y)| format!("{x:.2},{y:.2}")).collect();
     let _ = writeln!(svg, "<polyline points=\"{}\" stroke=\"#1f5fa8\" stroke-width=\"2\" fill=\"none\"/>", line.join(" "));
     let (x, y) = place(told.recall, told.precision);
     let title = format!("without labels: precision {:.3}, recall {:.3}", told.precision, told.recall);
