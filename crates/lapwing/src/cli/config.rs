@@ -117,7 +117,7 @@ impl Config {
         }
         let settings = self.detectors.clone();
         let detectors = Setup { settings, rules: Arc::new(rules), behaviours: Arc::new(behaviours) };
-        Ok(Blueprint { detectors, ensemble: self.ensemble.clone(), templates: self.templates.clone(), warm: None })
+        Ok(Blueprint { detectors, ensemble: self.ensemble.clone(), templates: self.templates.clone(), ..Blueprint::default() })
     }
 
     /// The rules and behaviours that are to be loaded, what is wrong with the others, and what is probably misspelt in any.

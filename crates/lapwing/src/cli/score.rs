@@ -19,7 +19,7 @@ use crate::pipeline::{Blueprint, Engine, Judged};
 
 mod sessions;
 
-pub use sessions::{SessionRow, by_session};
+pub use sessions::by_session;
 
 /// Print one JSON row per event, in input order, or one per session.
 #[derive(Debug, Args)]
