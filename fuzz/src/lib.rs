@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use lapwing_detect::Setup;
+use lapwing_detect::{Rulebook, Setup};
 use lapwing_model::{Event, Field, Origin, Position, Reading, Record, Timestamp, printable};
 use lapwing_parse::{Parser, Understood};
 use lapwing_rules::RuleSet;
@@ -86,7 +86,8 @@ pub fn assert_harmless(text: &str) {
 #[must_use]
 pub fn setup() -> Setup {
     let rules = lapwing_detect::rules::BUILTIN.iter().flat_map(|(name, text)| lapwing_rules::parse(name, text).0).collect();
-    Setup { rules: Arc::new(RuleSet::compile(rules).0), ..Setup::default() }
+    let rulebook = Rulebook { rules: Arc::new(RuleSet::compile(rules).0), ..Rulebook::default() };
+    Setup { rulebook, ..Setup::default() }
 }
 
 /// A directory for one input, in memory where the machine has such a place: thousands are made in a second.

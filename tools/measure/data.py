@@ -44,11 +44,13 @@ def requests(name):
             }
             if row.get("body"):
                 event["http"]["request"]["body"] = {"content": row["body"]}
+            if row.get("extra"):
+                event["http"]["request"]["headers"] = row["extra"]
             if row.get("ref"):
                 event["http"]["request"]["referrer"] = row["ref"]
             out.write(json.dumps(event, separators=(",", ":")).encode() + b"\n")
 
-    return made(f"requests-{name}.ndjson", convert), [row["label"] for row in rows]
+    return made(f"requests-{name}-2.ndjson", convert), [row["label"] for row in rows]
 
 
 def small_log():

@@ -78,3 +78,32 @@ def drain3(folder):
                 print(f"peer left out: Drain3 can not be installed: {done.stderr.strip().splitlines()[-1:]}", file=sys.stderr)
                 return None
     return [python, PEER, "drain3", folder]
+
+
+def learners():
+    """The command that times scikit-learn and river, or None where they can not be installed."""
+    python = BENCH / "venv-learn/bin/python"
+    ready = [str(python), "-c", "import sklearn, river"]
+    if not python.exists() or subprocess.run(ready, capture_output=True).returncode != 0:
+        BENCH.mkdir(parents=True, exist_ok=True)
+        for step in (
+            [sys.executable, "-m", "venv", python.parents[1]],
+            [python, "-m", "pip", "install", "--quiet", "scikit-learn==1.9.1", "river==0.26.1"],
+        ):
+            done = subprocess.run([str(word) for word in step], capture_output=True, text=True)
+            if done.returncode != 0:
+                print(f"peer not here: {done.stderr.strip().splitlines()[-1:]}", file=sys.stderr)
+                return None
+    return [python, ROOT / "tools/measure/learners.py"]
+
+
+def netflow_parser(folder):
+    """The command that decodes the datagrams in `folder` with the crate netflow_parser, or None where it can not be built."""
+    manifest = ROOT / "tools/netflow-peer/Cargo.toml"
+    target = BENCH / "netflow-peer"
+    build = ["cargo", "build", "--release", "--quiet", "--locked", "--manifest-path", str(manifest), "--target-dir", str(target)]
+    done = subprocess.run(build, capture_output=True, text=True)
+    if done.returncode != 0:
+        print(f"peer left out: netflow_parser can not be built: {done.stderr.strip().splitlines()[-1:]}", file=sys.stderr)
+        return None
+    return [target / "release/lapwing-netflow-peer", folder]

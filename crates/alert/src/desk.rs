@@ -74,11 +74,17 @@ impl Desk {
                 self.by_last.remove(&(open.anomaly.last, key));
                 open.grow(verdict, self.settings.evidence_limit)
             }
-            None => {
-                self.make_room();
-                self.open.insert(key, Open { anomaly: first_of(verdict, key), tell_at: 10 * verdict.count });
-                Change::Opened
-            }
+            None => match self.part_of(verdict) {
+                Some(part) => {
+                    self.open.insert(key, part.becomes(verdict));
+                    Change::Worse
+                }
+                None => {
+                    self.make_room();
+                    self.open.insert(key, Open { anomaly: first_of(verdict, key), tell_at: 10 * verdict.count });
+                    Change::Opened
+                }
+            },
         };
         let open = self.open.get(&key)?;
         self.by_last.insert((open.anomaly.last, key));
@@ -127,6 +133,21 @@ impl Desk {
         Ok(())
     }
 
+    /// Takes out what was told of a verdict's entity since that began, where it is not grave in itself: it turns out to be a part
+    /// of what is told now.
+    fn part_of(&mut self, verdict: &Verdict) -> Option<Open> {
+        let entity = verdict.findings.first().filter(|_| verdict.gathers).map(|finding| &finding.entity)?;
+        let is_part = |anomaly: &Anomaly| {
+            let is_its = (anomaly.scope, &anomaly.entity) == (entity.scope, &entity.name);
+            is_its && anomaly.time >= verdict.since && anomaly.severity < Severity::High
+        };
+        let mut since = self.by_last.range((verdict.since, 0)..);
+        let found = since.find(|(_, key)| self.open.get(key).is_some_and(|open| is_part(&open.anomaly)));
+        let (last, key) = found.copied()?;
+        self.by_last.remove(&(last, key));
+        self.open.remove(&key)
+    }
+
     fn close_if_over(&mut self, key: u64, at: Timestamp) {
         let Some(open) = self.open.get(&key) else { return };
         if at.since(open.anomaly.last) > Duration::from_secs(self.settings.quiet_seconds) {
@@ -145,6 +166,22 @@ impl Desk {
 }
 
 impl Open {
+    /// The same anomaly, told as what it turned out to be.
+    fn becomes(mut self, verdict: &Verdict) -> Open {
+        let anomaly = &mut self.anomaly;
+        if let Some(strongest) = verdict.findings.first() {
+            anomaly.class.clone_from(&strongest.class);
+        }
+        // The verdict stands for all since it began.
+        anomaly.count = anomaly.count.max(verdict.count);
+        anomaly.time = anomaly.time.min(verdict.since);
+        anomaly.last = anomaly.last.max(verdict.at);
+        anomaly.severity = anomaly.severity.max(verdict.severity);
+        describe(anomaly, verdict);
+        self.tell_at = 10 * anomaly.count;
+        self
+    }
+
     fn grow(&mut self, verdict: &Verdict, evidence_limit: usize) -> Change {
         let anomaly = &mut self.anomaly;
         anomaly.count += verdict.count;
@@ -192,6 +229,8 @@ fn first_of(verdict: &Verdict, group: u64) -> Anomaly {
         parts: Vec::new(),
         expected: String::new(),
         observed: String::new(),
+        one_in: 0,
+        silenced_by: String::new(),
         evidence: verdict.evidence.iter().cloned().collect(),
         state: State::Open,
         note: String::new(),
@@ -208,6 +247,8 @@ fn describe(anomaly: &mut Anomaly, verdict: &Verdict) {
     anomaly.expected.clone_from(&strongest.expected);
     anomaly.observed.clone_from(&strongest.observed);
     anomaly.parts.clone_from(&verdict.parts);
+    anomaly.one_in = verdict.one_in;
+    anomaly.silenced_by.clone_from(&verdict.silenced_by);
 }
 
 fn group_key(entity: &Entity, class: &str) -> u64 {
@@ -245,11 +286,14 @@ mod tests {
             at: Timestamp::from_seconds(second),
             since: Timestamp::from_seconds(second),
             count: 1,
+            gathers: false,
             origin: 1,
             position: Position { offset: 100 + second.unsigned_abs(), line: second.unsigned_abs() },
             score: Score::new(score),
             severity: Severity::of(Score::new(score)),
             parts: Vec::new(),
+            one_in: 1,
+            silenced_by: String::new(),
             findings: vec![finding],
             evidence: Some(Evidence { file: "a.log".into(), line: second.unsigned_abs(), text: "x".into() }),
         }
@@ -269,6 +313,23 @@ mod tests {
         assert_eq!((second.id, second.count, change), (first.id, 2, Change::Grown));
         let (other, _) = take(&mut desk, &verdict("203.0.113.9", "flood", 20, 0.6));
         assert_ne!(other.id, first.id);
+    }
+
+    #[test]
+    fn what_was_told_since_a_scan_began_becomes_the_scan_unless_it_is_grave_or_older_or_of_another() {
+        let mut desk = Desk::new(Settings::default());
+        let (old, _) = take(&mut desk, &verdict("a", "odd", 5, 0.6));
+        let (agent, _) = take(&mut desk, &verdict("a", "scanner", 10, 0.6));
+        let (grave, _) = take(&mut desk, &verdict("a", "shell", 11, 0.9));
+        let (other, _) = take(&mut desk, &verdict("b", "scanner", 11, 0.6));
+        let mut scan = verdict("a", "scanning", 20, 0.65);
+        (scan.since, scan.count, scan.gathers) = (Timestamp::from_seconds(10), 12, true);
+        let (told, change) = take(&mut desk, &scan);
+        assert_eq!((told.id, &*told.class, told.count, change), (agent.id, "scanning", 12, Change::Worse));
+        assert_eq!(take(&mut desk, &verdict("a", "scanning", 21, 0.65)).0.id, agent.id);
+        let open: Vec<_> = desk.open().map(|anomaly| anomaly.id).collect();
+        assert!(open.len() == 4 && [old.id, grave.id, other.id].iter().all(|id| open.contains(id)), "{open:?}");
+        assert_ne!(take(&mut desk, &verdict("a", "scanner", 22, 0.6)).0.id, agent.id, "a later one is a new one");
     }
 
     #[test]

@@ -1,8 +1,10 @@
 //! From verdicts to what people are told: the [`Desk`] puts verdicts that belong together into one anomaly, and says when
 //! an anomaly is worth telling; a [`Sink`] tells it.
 
+mod budget;
 mod desk;
 pub mod sink;
 
+pub use budget::{Allowance, Budget};
 pub use desk::{Change, Desk, Settings};
 pub use sink::{Failure, Sink};

@@ -79,6 +79,8 @@ mod tests {
             parts: Vec::new(),
             expected: String::new(),
             observed: String::new(),
+            one_in: 0,
+            silenced_by: String::new(),
             evidence: vec![Evidence { file: "a.log".into(), line: 1, text: text.into() }],
             state: State::Open,
             note: String::new(),

@@ -67,8 +67,10 @@ fn only(set: impl FnOnce(&mut lapwing_detect::Settings)) -> Shard {
     settings.windows.enabled = false;
     settings.novelty.enabled = false;
     settings.silence.enabled = false;
+    settings.signatures.enabled = false;
+    settings.profile.enabled = false;
     set(settings);
     let mut rules = BUILTIN.iter().flat_map(|(name, text)| lapwing_rules::parse(name, text).0).collect();
-    setup.behaviours = Arc::new(Behaviours::take(&mut rules).0);
+    setup.rulebook.behaviours = Arc::new(Behaviours::take(&mut rules).0);
     Shard::whole(&setup)
 }

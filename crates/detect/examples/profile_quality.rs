@@ -59,12 +59,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut setup = Setup::default();
     let mut state = Vec::new();
     if learn != "-" {
-        setup.settings.profile.trust = true;
+        setup.learning = true;
         let mut detector = (kind.build)(&setup, Scope::All);
         judge(&mut *detector, &events(&learn)?);
         detector.save(&mut state);
     }
-    setup.settings.profile.trust = false;
+    setup.learning = false;
     for path in paths {
         let mut detector = (kind.build)(&setup, Scope::All);
         if !state.is_empty() {

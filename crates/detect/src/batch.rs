@@ -1,9 +1,9 @@
 //! What flows to the detectors: events in order, the seconds of event time that pass between them, and who judges which.
 
-use std::sync::Arc;
+use lapwing_model::{Event, PARTITIONS, Scope, Timestamp, partition};
 
-use lapwing_model::{Event, PARTITIONS, Scope, Timestamp, hash, partition};
-use lapwing_rules::RuleSet;
+use crate::Rulebook;
+use crate::glance::Glance;
 
 /// Events in input order, shared read-only by everybody who judges them.
 #[derive(Debug, Default)]
@@ -15,13 +15,14 @@ pub struct Batch {
     pub ticks: Vec<(u16, Timestamp)>,
     /// The earliest and the latest time that the events tell of.
     pub span: Option<(Timestamp, Timestamp)>,
-    /// Rules that take effect before the first of these events.
-    pub rules: Option<Arc<RuleSet>>,
+    /// Rules and behaviours that take effect before the first of these events.
+    pub rulebook: Option<Rulebook>,
     /// After this batch every judge hands out its state, for a snapshot.
     pub barrier: bool,
     /// It is the last of all: nothing will come any more. The time is the latest that events told of.
     pub end: Option<Timestamp>,
     routes: Routes,
+    glances: Vec<Glance>,
 }
 
 /// The most events that one batch holds: positions in it are `u16`.
@@ -31,14 +32,20 @@ impl Batch {
     #[must_use]
     pub fn new(sequence: u64, events: Vec<Event>, ticks: Vec<(u16, Timestamp)>) -> Batch {
         let routes = Routes::of(&events);
+        let glances = events.iter().map(Glance::at).collect();
         let times = || events.iter().map(|event| event.at);
         let span = times().min().zip(times().max());
-        Batch { sequence, events, ticks, span, rules: None, barrier: false, end: None, routes }
+        Batch { sequence, events, ticks, span, rulebook: None, barrier: false, end: None, routes, glances }
     }
 
     /// The positions of the events that partition `number` of a scope judges.
     pub(crate) fn route(&self, scope: Scope, number: usize) -> &[u16] {
         self.routes.get(scope, number)
+    }
+
+    /// The events at some positions.
+    pub(crate) fn events<'a>(&'a self, mine: &'a [u16]) -> Events<'a> {
+        Events { all: &self.events, mine, glances: &self.glances }
     }
 }
 
@@ -47,18 +54,31 @@ impl Batch {
 pub struct Events<'a> {
     all: &'a [Event],
     mine: &'a [u16],
+    /// Of all events; empty where nobody worked them out beforehand.
+    glances: &'a [Glance],
 }
 
 impl<'a> Events<'a> {
     #[must_use]
     pub fn new(all: &'a [Event], mine: &'a [u16]) -> Self {
-        Events { all, mine }
+        Events { all, mine, glances: &[] }
     }
 
     /// Position in the batch, and the event.
     pub fn iter(&self) -> impl Iterator<Item = (u16, &'a Event)> + use<'a> {
         let all = self.all;
         self.mine.iter().filter_map(move |&at| Some((at, all.get(at as usize)?)))
+    }
+
+    /// The same, and what the event is at a glance, of those only of which one of `wanted` holds.
+    pub(crate) fn of(&self, wanted: Glance) -> impl Iterator<Item = (u16, &'a Event, Glance)> + use<'a> {
+        let Events { all, mine, glances } = *self;
+        mine.iter().filter_map(move |&at| {
+            let number = usize::from(at);
+            let known = glances.get(number).copied();
+            let glance = known.or_else(|| all.get(number).map(Glance::at))?;
+            if glance.meets(wanted) { Some((at, all.get(number)?, glance)) } else { None }
+        })
     }
 }
 
@@ -75,22 +95,9 @@ struct Route {
     ends: [u16; PARTITIONS],
 }
 
-const ROUTED: [Scope; 10] = [
-    Scope::Client,
-    Scope::Network,
-    Scope::User,
-    Scope::Session,
-    Scope::Endpoint,
-    Scope::Service,
-    Scope::Host,
-    Scope::Source,
-    Scope::All,
-    Scope::Event,
-];
-
 impl Routes {
     fn of(events: &[Event]) -> Routes {
-        Routes { scopes: ROUTED.iter().map(|&scope| Route::of(scope, events)).collect() }
+        Routes { scopes: Scope::EACH.iter().map(|&scope| Route::of(scope, events)).collect() }
     }
 
     fn get(&self, scope: Scope, number: usize) -> &[u16] {
@@ -130,14 +137,8 @@ impl Route {
 fn key(scope: Scope, event: &Event) -> Option<u64> {
     match scope {
         Scope::Event => Some(event.position.offset.wrapping_mul(0x9E37_79B9_7F4A_7C15)),
-        Scope::All => Some(all_key()),
         scope => event.keys.get(scope),
     }
-}
-
-/// The key under which the one state for everything lives.
-fn all_key() -> u64 {
-    hash(b"everything")
 }
 
 #[cfg(test)]
@@ -148,7 +149,7 @@ mod tests {
     #[test]
     fn every_event_with_a_key_is_judged_by_exactly_one_partition_and_in_order() {
         let batch = Batch::new(0, events(500), Vec::new());
-        for scope in ROUTED {
+        for scope in Scope::EACH {
             let mut seen = vec![0; batch.events.len()];
             for number in 0..PARTITIONS {
                 let route = batch.route(scope, number);

@@ -27,8 +27,9 @@ pub use plan::Behaviours;
 use plan::{Plan, Role, value_hash};
 use when::Look;
 
+use crate::glance::Glance;
 use crate::logsource::Seen;
-use crate::{Detector, Events, Family, Findings, Kind, Setup};
+use crate::{Detector, Events, Family, Findings, Kind, Rulebook, Setup};
 
 pub const KIND: Kind = Kind {
     name: "behaviour",
@@ -65,6 +66,7 @@ impl Default for Settings {
 /// The buckets of one scope, for one partition of its keys.
 #[derive(Debug)]
 struct Behaviour {
+    scope: Scope,
     plan: Option<Arc<Plan>>,
     buckets: Lru<Bucket>,
     /// Entities of which everything belongs to an overflow.
@@ -87,7 +89,8 @@ impl Behaviour {
     fn new(setup: &Setup, scope: Scope) -> Behaviour {
         let buckets = setup.settings.behaviour.buckets.div_ceil(PARTITIONS);
         Behaviour {
-            plan: setup.behaviours.plan(scope),
+            scope,
+            plan: setup.rulebook.behaviours.plan(scope),
             buckets: Lru::new(buckets),
             covered: Lru::new(buckets.div_ceil(16)),
             scratch: Scratch::new(),
@@ -95,11 +98,11 @@ impl Behaviour {
         }
     }
 
-    fn judge(&mut self, plan: &Plan, at: u16, event: &Event, findings: &mut Findings) {
+    fn judge(&mut self, plan: &Plan, at: u16, event: &Event, glance: Glance, findings: &mut Findings) {
         let Some(entity) = event.keys.get(plan.scope) else { return };
         let mut turn = Turn { plan, event, entity, open: 0, leads: false, told: Vec::new() };
         let look = if plan.looks { Look::at(event) } else { Look::default() };
-        for group in plan.groups.iter().filter(|group| group.when.holds(event, look)) {
+        for group in plan.groups.iter().filter(|group| group.when.holds(glance, look)) {
             if group.certain {
                 self.matched.clear();
                 self.matched.extend(0..group.roles.len());
@@ -229,8 +232,10 @@ impl Turn<'_> {
 impl Detector for Behaviour {
     fn observe(&mut self, events: Events<'_>, findings: &mut Findings) {
         let Some(plan) = self.plan.clone() else { return };
-        for (at, event) in events.iter() {
-            self.judge(&plan, at, event, findings);
+        // What an entity does belongs to its scan, whatever it is.
+        let wanted = if plan.covers { Glance::ANY } else { plan.glance };
+        for (at, event, glance) in events.of(wanted) {
+            self.judge(&plan, at, event, glance, findings);
         }
     }
 
@@ -248,6 +253,11 @@ impl Detector for Behaviour {
         self.buckets.set_capacity(buckets);
         self.covered.set_capacity(covered);
         Ok(())
+    }
+
+    /// Buckets that are written as before keep what is in them; those that are gone are forgotten as time passes.
+    fn reload(&mut self, rulebook: &Rulebook) {
+        self.plan = rulebook.behaviours.plan(self.scope);
     }
 
     fn entities(&self) -> usize {

@@ -3,21 +3,56 @@
 //! Each finding's score is weighted by its family and combined as independent chances: `1 - Π(1 - weight · score)`. Two mild
 //! findings make a stronger verdict, none makes it weaker, and it never exceeds 1. The strongest comes first and each part
 //! is what it adds to those before it, so the parts add up to the score.
+//!
+//! What detectors learned by themselves scores on one scale ([`Score::of_tail`]: 0.8 is one in 10,000). Alone it is an anomaly
+//! only from the threshold on; below, it is noted.
+
+mod marks;
+mod rarity;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use lapwing_model::{Entity, Event, Evidence, Finding, Part, Position, Score, Severity, Timestamp, Verdict};
+pub use marks::Marks;
+use rarity::Rarity;
 use serde::{Deserialize, Serialize};
 
-use crate::{Batch, Family, Found, Kind};
+use crate::{Batch, Family, Found, Kind, State};
 
 /// The section `ensemble` of the configuration.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
+    pub mode: Mode,
+    /// From this on, what learned detectors say together (before weights) is an anomaly without a rule's help.
+    pub threshold: f32,
     pub weights: Weights,
     /// Bytes of a line that are kept as evidence.
     pub evidence_bytes: usize,
+}
+
+/// Which detectors are at work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Mode {
+    /// Those that follow rules.
+    RuleBased,
+    /// Those that count and learn.
+    Ml,
+    #[default]
+    Ensemble,
+}
+
+impl Mode {
+    #[must_use]
+    pub fn includes(self, family: Family) -> bool {
+        match self {
+            Mode::RuleBased => family == Family::Rules,
+            Mode::Ml => family != Family::Rules,
+            Mode::Ensemble => true,
+        }
+    }
 }
 
 /// How much each family of detectors counts, from 0 to 1.
@@ -26,37 +61,75 @@ pub struct Settings {
 pub struct Weights {
     pub rules: f32,
     pub statistical: f32,
+    pub learned: f32,
     pub sequence: f32,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Settings { weights: Weights::default(), evidence_bytes: 1024 }
+        Settings { mode: Mode::default(), threshold: 0.8, weights: Weights::default(), evidence_bytes: 1024 }
     }
 }
 
 impl Default for Weights {
     fn default() -> Self {
-        Weights { rules: 1.0, statistical: 0.6, sequence: 0.7 }
+        Weights { rules: 1.0, statistical: 0.6, learned: 0.6, sequence: 0.7 }
     }
 }
 
-/// Concludes verdicts. Remembers nothing between batches.
+/// Concludes verdicts. Remembers how often each score came, and what people said.
 #[derive(Debug, Clone, Default)]
 pub struct Ensemble {
     settings: Settings,
+    rarity: Rarity,
+    marks: Arc<Marks>,
+    muted: u64,
 }
+
+/// The section of a saved state.
+const STATE: &str = "ensemble/rarity";
 
 impl Ensemble {
     #[must_use]
     pub fn new(settings: Settings) -> Ensemble {
-        Ensemble { settings }
+        Ensemble { settings, ..Ensemble::default() }
+    }
+
+    /// What people say from now on.
+    pub fn heed(&mut self, marks: Arc<Marks>) {
+        self.marks = marks;
+    }
+
+    /// Findings that were muted because a person expects them.
+    #[must_use]
+    pub fn muted(&self) -> u64 {
+        self.muted
+    }
+
+    pub fn save(&self, state: &mut State) {
+        // Plain data always has a serial form.
+        state.insert(STATE.to_owned(), postcard::to_stdvec(&self.rarity).unwrap_or_default());
+    }
+
+    /// Continues from a saved state; one that does not mention it starts afresh.
+    ///
+    /// # Errors
+    /// Where the bytes are none of its own.
+    pub fn load(&mut self, state: &State) -> Result<(), String> {
+        let Some(bytes) = state.get(STATE) else { return Ok(()) };
+        let rarity: Rarity = postcard::from_bytes(bytes).map_err(|error| format!("{STATE}: {error}"))?;
+        if !rarity.is_whole() {
+            return Err(format!("{STATE}: it was saved with another number of steps"));
+        }
+        self.rarity = rarity;
+        Ok(())
     }
 
     /// The verdicts on a batch, in input order: one for each event (or tick) and entity that something was found about, so
     /// that a client's burst and its server's trouble, found at the same line, remain two things.
     #[must_use]
-    pub fn conclude(&self, batch: &Batch, found: Vec<Found>) -> Vec<Verdict> {
+    pub fn conclude(&mut self, batch: &Batch, found: Vec<Found>) -> Vec<Verdict> {
+        self.rarity.saw(batch.events.len() as u64);
         let mut verdicts = Vec::new();
         let mut found = found.into_iter().peekable();
         while let Some(first) = found.next() {
@@ -66,6 +139,9 @@ impl Ensemble {
                 here.push(next);
             }
             let place = Place::of(batch, at, tick, event, self.settings.evidence_bytes);
+            let all = here.len();
+            here.retain(|found| !self.marks.mute(&found.finding, place.at));
+            self.muted += (all - here.len()) as u64;
             verdicts.extend(self.by_entity(here).into_values().map(|found| self.verdict(&place, found)));
         }
         verdicts
@@ -77,7 +153,7 @@ impl Ensemble {
         let leader = here.iter().find(|found| found.leads).map(|found| found.finding.entity.clone());
         let mut by_entity: BTreeMap<Entity, Vec<Found>> = BTreeMap::new();
         for found in here {
-            let own = found.finding.severity.max(Severity::of(Score::new(self.weighted(&found.finding))));
+            let own = found.finding.severity.max(Severity::of(Score::new(self.weighted(&found))));
             let entity = match &leader {
                 Some(leader) if own < Severity::High => leader.clone(),
                 _ => found.finding.entity.clone(),
@@ -87,25 +163,30 @@ impl Ensemble {
         by_entity
     }
 
-    fn weighted(&self, finding: &Finding) -> f32 {
-        self.weight(finding.detector) * finding.score.value()
+    /// A finding's score as it counts: by its family, by what people said of it, and by how much its detector has seen.
+    fn weighted(&self, found: &Found) -> f32 {
+        let finding = &found.finding;
+        self.weight(finding.detector) * self.marks.trust(finding.detector, &finding.rule) * found.maturity * finding.score.value()
     }
 
-    fn verdict(&self, place: &Place, mut found: Vec<Found>) -> Verdict {
+    fn verdict(&mut self, place: &Place, mut found: Vec<Found>) -> Verdict {
         found.sort_by(|a, b| {
-            let (weight_a, weight_b) = (self.weighted(&a.finding), self.weighted(&b.finding));
+            let (weight_a, weight_b) = (self.weighted(a), self.weighted(b));
             b.leads.cmp(&a.leads).then(b.finding.severity.cmp(&a.finding.severity)).then(weight_b.total_cmp(&weight_a))
         });
-        let findings: Vec<Finding> = found.into_iter().map(|found| found.finding).collect();
+        let gathers = found.first().is_some_and(|first| first.leads || !first.earlier.is_empty());
         let mut ordinary = 1.0;
-        let mut parts = Vec::with_capacity(findings.len());
-        for finding in &findings {
-            let value = ordinary * self.weighted(finding);
+        let mut parts = Vec::with_capacity(found.len());
+        for found in &found {
+            let value = ordinary * self.weighted(found);
             ordinary -= value;
-            parts.push(Part { detector: finding.detector.into(), rule: finding.rule.clone(), value });
+            parts.push(Part { detector: found.finding.detector.into(), rule: found.finding.rule.clone(), value });
         }
         let score = Score::new(1.0 - ordinary);
-        let severity = findings.iter().map(|finding| finding.severity).fold(Severity::of(score), Severity::max);
+        let severity = self.severity(&found);
+        let silenced_by = if severity < Severity::Low { String::new() } else { self.silenced_by(&found) };
+        let one_in = self.rarity.one_in(score.value());
+        let findings: Vec<Finding> = found.into_iter().map(Found::into_finding).collect();
         let strongest = findings.first();
         let since = strongest.and_then(|finding| finding.since).map_or(place.at, |since| since.min(place.at));
         let count = strongest.map_or(1, |finding| finding.count);
@@ -113,14 +194,39 @@ impl Ensemble {
             at: place.at,
             since,
             count,
+            gathers,
             origin: place.origin,
             position: place.position,
             score,
             severity,
             parts,
+            one_in,
+            silenced_by,
             findings,
             evidence: place.evidence.clone(),
         }
+    }
+
+    /// What findings of one event, in any order, come to.
+    fn severity(&self, found: &[Found]) -> Severity {
+        let demanded = found.iter().map(|found| found.finding.severity).max().unwrap_or_default();
+        if demanded < Severity::Low && found.iter().all(is_learned) && joint(found) < self.settings.threshold {
+            return Severity::Info;
+        }
+        let ordinary: f32 = found.iter().map(|found| 1.0 - self.weighted(found)).product();
+        demanded.max(Severity::of(Score::new(1.0 - ordinary)))
+    }
+
+    /// The fewest of the findings, the strongest first, without which it would have been no anomaly.
+    fn silenced_by(&self, found: &[Found]) -> String {
+        let name = |found: &Found| format!("{} {}", found.finding.detector, found.finding.rule);
+        let enough = (1..found.len()).find(|&left_out| self.severity(&found[left_out..]) < Severity::Low);
+        let without: Vec<_> = found[..enough.unwrap_or(found.len())].iter().map(name).collect();
+        let mut said = format!("nothing found by {}", without.join(", "));
+        if found.iter().all(is_learned) {
+            said += &format!("; or a threshold above {:.2}", joint(found));
+        }
+        said
     }
 
     /// The weight of a detector, by the family of its kind.
@@ -130,10 +236,20 @@ impl Ensemble {
         let weight = match Kind::named(detector).map(|kind| kind.family) {
             Some(Family::Rules) | None => weights.rules,
             Some(Family::Statistical) => weights.statistical,
+            Some(Family::Learned) => weights.learned,
             Some(Family::Sequence) => weights.sequence,
         };
         weight.clamp(0.0, 1.0)
     }
+}
+
+fn is_learned(found: &Found) -> bool {
+    matches!(Kind::named(found.finding.detector).map(|kind| kind.family), Some(Family::Learned | Family::Sequence))
+}
+
+/// What findings come to together as independent chances, before any weight.
+fn joint(found: &[Found]) -> f32 {
+    1.0 - found.iter().map(|found| 1.0 - found.maturity * found.finding.score.value()).product::<f32>()
 }
 
 /// What a verdict says about where it was found.
@@ -173,7 +289,7 @@ fn evidence(event: &Event, limit: usize) -> Evidence {
 
 #[cfg(test)]
 mod tests {
-    use lapwing_model::Scope;
+    use lapwing_model::{Mark, Scope};
 
     use super::*;
     use crate::testing::events;
@@ -192,7 +308,7 @@ mod tests {
             expected: String::new(),
             observed: String::new(),
         };
-        Found { at, tick: None, order: 0, finding, leads: false, earlier: Vec::new() }
+        Found::new(at, finding)
     }
 
     fn conclude(found: Vec<Found>) -> Vec<Verdict> {
@@ -223,6 +339,63 @@ mod tests {
         let whose: Vec<_> = verdicts.iter().map(|verdict| (verdict.findings.len(), verdict.findings[0].detector)).collect();
         assert_eq!(whose, [(3, "behaviour"), (1, "rules")]);
         assert_eq!(&*verdicts[0].findings[0].entity.name, "a");
+    }
+
+    #[test]
+    fn what_is_expected_is_muted_for_that_entity_until_it_expires_and_nothing_else_is() {
+        let mark = |expires| Mark {
+            anomaly: lapwing_model::AnomalyId(1),
+            said: lapwing_model::State::Expected,
+            detector: "rules".into(),
+            rule: "r".into(),
+            class: "c".into(),
+            scope: Scope::Client,
+            entity: "a".into(),
+            made: Timestamp::default(),
+            expires,
+        };
+        let far = Timestamp::from_seconds(10_000_000_000);
+        let conclude = |marks: Marks| {
+            let mut ensemble = Ensemble::default();
+            ensemble.heed(Arc::new(marks));
+            let found = vec![found(1, "rules", "a", 0.6), found(1, "windows", "a", 0.6), found(1, "rules", "b", 0.6)];
+            let verdicts = ensemble.conclude(&Batch::new(0, events(3), Vec::new()), found);
+            verdicts.iter().map(|verdict| verdict.findings.len()).collect::<Vec<_>>()
+        };
+        assert_eq!(conclude(Marks::default()), [2, 1]);
+        assert_eq!(conclude(Marks::new([mark(far)])), [1, 1]);
+        assert_eq!(conclude(Marks::new([mark(Timestamp::default())])), [2, 1], "it has expired");
+    }
+
+    #[test]
+    fn an_anomaly_says_what_would_have_silenced_it_and_how_rare_its_score_is() {
+        let mut ensemble = Ensemble::default();
+        let batch = Batch::new(0, events(300), Vec::new());
+        let verdicts = ensemble.conclude(&batch, vec![found(1, "rules", "a", 0.6), found(1, "novelty", "a", 0.2)]);
+        assert_eq!((verdicts[0].one_in, &*verdicts[0].silenced_by), (300, "nothing found by rules r"));
+        let verdicts = ensemble.conclude(&batch, vec![found(1, "rules", "a", 0.9), found(2, "rules", "a", 0.1)]);
+        assert_eq!((verdicts[0].one_in, verdicts[1].one_in), (600, 200));
+        assert_eq!(verdicts[1].silenced_by, "", "too mild to be an anomaly");
+    }
+
+    #[test]
+    fn it_continues_from_a_saved_state_exactly() {
+        let batch = Batch::new(0, events(300), Vec::new());
+        let mut ensemble = Ensemble::default();
+        let _ = ensemble.conclude(&batch, vec![found(1, "rules", "a", 0.6)]);
+        let (mut state, mut revived) = (State::new(), Ensemble::default());
+        ensemble.save(&mut state);
+        revived.load(&state).expect("its own state");
+        let again = || vec![found(1, "rules", "a", 0.5)];
+        assert_eq!(ensemble.conclude(&batch, again()), revived.conclude(&batch, again()));
+        state.values_mut().for_each(|bytes| bytes.truncate(7));
+        assert!(revived.load(&state).is_err());
+    }
+
+    #[test]
+    fn a_mode_leaves_the_other_detectors_out() {
+        assert!(Mode::RuleBased.includes(Family::Rules) && !Mode::RuleBased.includes(Family::Statistical));
+        assert!(Mode::Ml.includes(Family::Sequence) && !Mode::Ml.includes(Family::Rules));
     }
 
     #[test]

@@ -22,6 +22,8 @@ pub struct Found {
     pub leads: bool,
     /// Events before this one that it is about as well: the id of their origin, and their place there.
     pub earlier: Vec<(u64, Position)>,
+    /// How much of what it needs to see its detector has seen, from 0 to 1; less counts less.
+    pub maturity: f32,
 }
 
 impl Findings {
@@ -30,9 +32,14 @@ impl Findings {
         self.push_with(at, finding, false, Vec::new());
     }
 
+    /// The same by a detector that is still learning: `maturity` is how far it is, from 0 to 1.
+    pub fn push_learning(&mut self, at: u16, finding: Finding, maturity: f32) {
+        self.found.push(Found { order: self.order, maturity: maturity.clamp(0.0, 1.0), ..Found::new(at, finding) });
+    }
+
     /// The same for a finding that leads, or that is about earlier events as well: see [`Found`].
     pub fn push_with(&mut self, at: u16, finding: Finding, leads: bool, earlier: Vec<(u64, Position)>) {
-        self.found.push(Found { at, tick: None, order: self.order, finding, leads, earlier });
+        self.found.push(Found { order: self.order, leads, earlier, ..Found::new(at, finding) });
     }
 
     /// The same, where there is one.
@@ -45,8 +52,7 @@ impl Findings {
     /// About no event: found while time passed.
     pub fn push_at_tick(&mut self, finding: Finding) {
         let (at, now) = self.tick.unwrap_or_default();
-        let (tick, earlier) = (Some(now), Vec::new());
-        self.found.push(Found { at, tick, order: self.order, finding, leads: false, earlier });
+        self.found.push(Found { tick: Some(now), order: self.order, ..Found::new(at, finding) });
     }
 
     pub(crate) fn speaks(&mut self, order: u32, tick: Option<(u16, Timestamp)>) {
@@ -76,6 +82,20 @@ impl Findings {
 }
 
 impl Found {
+    #[must_use]
+    pub(crate) fn new(at: u16, finding: Finding) -> Found {
+        Found { at, tick: None, order: 0, finding, leads: false, earlier: Vec::new(), maturity: 1.0 }
+    }
+
+    /// What it tells people: also that its detector is still learning.
+    pub(crate) fn into_finding(self) -> Finding {
+        let mut finding = self.finding;
+        if self.maturity < 1.0 {
+            finding.reason += &format!(" (learning {:.0} %)", self.maturity * 100.0);
+        }
+        finding
+    }
+
     /// The event it is about, or none for what was found at a tick.
     #[must_use]
     pub fn event<'a>(&self, events: &'a [Event]) -> Option<&'a Event> {

@@ -7,6 +7,7 @@ mod batch;
 mod contract;
 mod ensemble;
 mod findings;
+mod glance;
 pub mod logsource;
 mod shard;
 #[cfg(test)]
@@ -15,7 +16,7 @@ mod testing;
 use std::sync::Arc;
 
 pub use batch::{BATCH_EVENTS, Batch, Events};
-pub use ensemble::{Ensemble, Settings as EnsembleSettings};
+pub use ensemble::{Ensemble, Marks, Mode, Settings as EnsembleSettings};
 pub use findings::{Findings, Found};
 use lapwing_model::{Scope, Timestamp};
 use lapwing_rules::RuleSet;
@@ -45,10 +46,15 @@ pub trait Detector: Send {
     fn load(&mut self, state: &[u8]) -> Result<(), String>;
 
     /// Other rules take effect from the next event on. What is remembered of rules that stay the same stays.
-    fn reload(&mut self, _rules: &Arc<RuleSet>) {}
+    fn reload(&mut self, _rulebook: &Rulebook) {}
 
     /// Forgets everything about one key of its scope. A detector whose scope is the session must; for others nobody asks.
     fn forget(&mut self, _key: u64) {}
+
+    /// How much of what it needs to see to be sure it has seen, from 0 to 1; none for one that does not learn.
+    fn maturity(&self) -> Option<f32> {
+        None
+    }
 
     /// How many keys (clients, sources...) it keeps state for, for `/metrics`.
     fn entities(&self) -> usize {
@@ -74,22 +80,34 @@ pub struct Kind {
 #[serde(rename_all = "lowercase")]
 pub enum Family {
     Rules,
+    /// Counts against thresholds that people can read.
     Statistical,
+    /// Learned by itself what is ordinary; scores by [`lapwing_model::Score::of_tail`].
+    Learned,
+    /// The same over the order of events.
     Sequence,
 }
 
 /// What detectors are built from.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Setup {
     pub settings: Settings,
+    pub mode: Mode,
+    pub rulebook: Rulebook,
+    /// All that is seen is normal, by people's own account: it is learned, and nothing of it is told.
+    pub learning: bool,
+}
+
+/// What people write in the Sigma format: exchanged as one while detectors are at work. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Rulebook {
     pub rules: Arc<RuleSet>,
     pub behaviours: Arc<behaviour::Behaviours>,
 }
 
-impl Default for Setup {
+impl Default for Rulebook {
     fn default() -> Self {
-        let (rules, behaviours) = (Arc::new(RuleSet::compile(Vec::new()).0), Arc::default());
-        Setup { settings: Settings::default(), rules, behaviours }
+        Rulebook { rules: Arc::new(RuleSet::compile(Vec::new()).0), behaviours: Arc::default() }
     }
 }
 
@@ -119,6 +137,8 @@ detectors! {
     silence,
     profile,
     sequence,
+    rate,
+    rarity,
 }
 
 impl Kind {

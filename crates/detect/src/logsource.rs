@@ -166,7 +166,7 @@ impl Default for Router {
     fn default() -> Self {
         let other = |name: &str| Field::Other(name.into());
         Router {
-            zeek: other("id.orig_h"),
+            zeek: other("id.resp_h"),
             cloudtrail: other("eventSource"),
             kubernetes: other("auditID"),
             dns: [other("record_type"), other("qtype_name"), other("dns.question.name")],
@@ -183,6 +183,7 @@ impl Router {
         match &event.detail {
             Detail::Web(web) => own | web_kinds(event, web),
             Detail::Log(_) if own != 0 => own,
+            Detail::Flow(_) => own | FIREWALL,
             Detail::Log(log) => self.log_kinds(event, log),
         }
     }

@@ -6,7 +6,7 @@
 //!
 //! What is surprising is not learned: it waits in a quarantine until several clients had it over some time. Nor is what was
 //! refused (status 400 and above), nor, however young an endpoint is, signs that syntaxes have and values rarely. Only what
-//! people call normal (`lapwing learn`, [`Settings::trust`]) is learned as it is. Since all parts of a request decide together
+//! people call normal (`lapwing learn`, [`Setup::learning`]) is learned as it is. Since all parts of a request decide together
 //! whether it is learned, and parameters of the same name help each other across endpoints and methods, one instance sees all.
 //!
 //! At most about 40 MiB: 16,384 parameters of 1.6 KiB, 8,192 endpoints of 250 bytes, 16,384 folders, 8,192 things in quarantine.
@@ -34,7 +34,7 @@ use memory::Memory;
 use request::Given;
 use serde::{Deserialize, Serialize};
 
-use crate::{Detector, Events, Family, Findings, Kind};
+use crate::{Detector, Events, Family, Findings, Kind, Setup};
 
 pub const KIND: Kind = Kind {
     name: "profile",
@@ -42,7 +42,7 @@ pub const KIND: Kind = Kind {
     family: Family::Statistical,
     scopes: &[Scope::All],
     enabled: |settings| settings.profile.enabled,
-    build: |setup, _| Box::new(Profile::new(&setup.settings.profile)),
+    build: |setup, _| Box::new(Profile::new(setup)),
 };
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -51,15 +51,13 @@ pub struct Settings {
     pub enabled: bool,
     /// Tell a request from so much surprise on, in nats: 7 is about one in a thousand.
     pub surprise: f32,
-    /// Learn everything and tell nothing: people say that this traffic is normal. `lapwing learn` sets it.
-    pub trust: bool,
     /// Days after which what was not seen again is forgotten.
     pub days: u32,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Settings { enabled: true, surprise: 7.0, trust: false, days: 30 }
+        Settings { enabled: true, surprise: 7.0, days: 30 }
     }
 }
 
@@ -72,6 +70,8 @@ const STRANGE: f32 = 5.0;
 #[derive(Debug)]
 struct Profile {
     settings: Settings,
+    /// People say that all of this is normal.
+    trusted: bool,
     generation: Duration,
     /// Made at the first event, since only one partition ever sees one.
     memory: Option<Memory>,
@@ -79,14 +79,15 @@ struct Profile {
 }
 
 impl Profile {
-    fn new(settings: &Settings) -> Profile {
+    fn new(setup: &Setup) -> Profile {
+        let settings = setup.settings.profile.clone();
         let generation = Duration::from_secs(u64::from(settings.days.max(1)) * 86_400);
-        Profile { settings: settings.clone(), generation, memory: None, deviations: Vec::new() }
+        Profile { settings, trusted: setup.learning, generation, memory: None, deviations: Vec::new() }
     }
 
     fn judge(&mut self, event: &Event, web: &Web) -> Option<Finding> {
         let memory = self.memory.get_or_insert_with(Memory::new);
-        let who = Who { client: event.keys.get(Scope::Client).unwrap_or(0), trusted: self.settings.trust };
+        let who = Who { client: event.keys.get(Scope::Client).unwrap_or(0), trusted: self.trusted };
         let asked = memory.ask(event, web);
         let refused = web.status >= 400;
         if asked.is_plain && memory.learn_expected(&asked, event.at, who, self.generation) {

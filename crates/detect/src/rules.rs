@@ -7,7 +7,7 @@ use lapwing_rules::{Body, Criteria, KEYWORDS, Level, Rule, RuleSet, Scratch, Sta
 use serde::{Deserialize, Serialize};
 
 use crate::logsource::{Asked, Router, Seen, fields};
-use crate::{Detector, Events, Family, Findings, Kind};
+use crate::{Detector, Events, Family, Findings, Kind, Rulebook};
 
 pub const KIND: Kind = Kind {
     name: "rules",
@@ -15,7 +15,7 @@ pub const KIND: Kind = Kind {
     family: Family::Rules,
     scopes: &[Scope::Event],
     enabled: |settings| settings.rules.enabled,
-    build: |setup, _| Box::new(Rules::new(setup.rules.clone())),
+    build: |setup, _| Box::new(Rules::new(setup.rulebook.rules.clone())),
 };
 
 /// The rules that come with Lapwing: file name and text.
@@ -64,8 +64,8 @@ impl Detector for Rules {
 
     fn save(&self, _: &mut Vec<u8>) {}
 
-    fn reload(&mut self, rules: &Arc<RuleSet>) {
-        *self = Rules::new(rules.clone());
+    fn reload(&mut self, rulebook: &Rulebook) {
+        *self = Rules::new(rulebook.rules.clone());
     }
 
     fn load(&mut self, _: &[u8]) -> Result<(), String> {
@@ -194,7 +194,7 @@ mod tests {
 
     #[test]
     fn every_builtin_rule_matches_the_lines_it_says_and_no_others() {
-        let set = setup().rules;
+        let set = setup().rulebook.rules;
         let fields = fields(&set);
         for (number, rule) in set.rules().iter().enumerate().filter(|(_, rule)| rule.detection().is_some()) {
             assert!(!rule.tests.is_empty(), "{} has no tests", rule.title);

@@ -28,7 +28,7 @@ pub const KIND: Kind = Kind {
     family: Family::Sequence,
     scopes: &[Scope::All],
     enabled: |settings| settings.sequence.enabled,
-    build: |setup, _| Box::new(Sequence { sessions: Sessions::new(setup.settings.sequence.clone()), ended: Vec::new() }),
+    build: |setup, _| Box::new(Sequence { sessions: Sessions::of(setup), ended: Vec::new() }),
 };
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -55,8 +55,6 @@ pub struct Settings {
     pub quiet_seconds: u64,
     /// A session that was quiet for so long is over.
     pub longest_quiet_seconds: u64,
-    /// What is read is taken for ordinary: `lapwing learn` sets it.
-    pub trust: bool,
 }
 
 impl Default for Settings {
@@ -73,7 +71,6 @@ impl Default for Settings {
             warm_up: 100,
             quiet_seconds: 600,
             longest_quiet_seconds: 86_400,
-            trust: false,
         }
     }
 }

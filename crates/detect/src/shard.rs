@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use lapwing_model::{PARTITIONS, Scope};
 
-use crate::{ALL, Batch, Detector, Events, Findings, Setup};
+use crate::{ALL, Batch, Detector, Findings, Setup};
 
 /// Owns whole partitions of every detector. What it finds does not depend on how many shards there are.
 pub struct Shard {
@@ -31,7 +31,7 @@ impl Shard {
     #[must_use]
     pub fn new(setup: &Setup, index: usize, shards: usize) -> Shard {
         let mut seats = Vec::new();
-        let kinds = ALL.iter().filter(|kind| (kind.enabled)(&setup.settings));
+        let kinds = ALL.iter().filter(|kind| setup.mode.includes(kind.family) && (kind.enabled)(&setup.settings));
         let scoped = kinds.flat_map(|kind| kind.scopes.iter().map(move |&scope| (kind, scope)));
         for (number, (kind, scope)) in scoped.enumerate() {
             let own: Vec<_> = (0..PARTITIONS).filter(|partition| partition % shards.max(1) == index).collect();
@@ -54,8 +54,8 @@ impl Shard {
     /// Judges a batch: every detector sees its events in order, and the ticks where they fall between them.
     pub fn judge(&mut self, batch: &Batch, findings: &mut Findings) {
         for seat in &mut self.seats {
-            if let Some(rules) = &batch.rules {
-                seat.detector.reload(rules);
+            if let Some(rulebook) = &batch.rulebook {
+                seat.detector.reload(rulebook);
             }
             seat.judge(batch, findings);
             if let Some(end) = batch.end {
@@ -102,6 +102,18 @@ impl Shard {
         self.seats.iter_mut().filter(of_key).for_each(|seat| seat.detector.forget(key));
     }
 
+    /// How far each kind of detector that still learns is, from 0 to 1: of its partitions the one that has seen most.
+    #[must_use]
+    pub fn learning(&self) -> BTreeMap<&'static str, f32> {
+        let mut learning = BTreeMap::new();
+        for (name, maturity) in self.seats.iter().filter_map(|seat| Some((seat.name, seat.detector.maturity()?))) {
+            let most: &mut f32 = learning.entry(name).or_default();
+            *most = most.max(maturity);
+        }
+        learning.retain(|_, maturity| *maturity < 1.0);
+        learning
+    }
+
     /// How many keys each kind of detector keeps state for.
     #[must_use]
     pub fn entities(&self) -> BTreeMap<&'static str, usize> {
@@ -139,7 +151,7 @@ impl Seat {
     fn observe(&mut self, batch: &Batch, mine: &[u16], findings: &mut Findings) {
         if !mine.is_empty() {
             findings.speaks(self.order, None);
-            self.detector.observe(Events::new(&batch.events, mine), findings);
+            self.detector.observe(batch.events(mine), findings);
         }
     }
 

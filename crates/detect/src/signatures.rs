@@ -53,6 +53,9 @@ static RULES: LazyLock<Arc<Rules>> = LazyLock::new(|| Arc::new(Rules::compile(BU
 const SENT: [&[u8]; 13] =
     [b"url", b"uri", b"query", b"request", b"param", b"args", b"cookie", b"header", b"refer", b"user_agent", b"payload", b"form", b"body"];
 
+/// The score of what people type as well: noted, never told on its own.
+const QUIET: Score = Score::new(0.2);
+
 #[derive(Debug)]
 struct Signatures {
     inspector: Inspector,
@@ -78,12 +81,17 @@ impl Signatures {
                 self.inspector.referrer(event.text(web.referrer));
                 self.inspector.body(event.text(web.body));
             }
-            Detail::Log(_) => self.inspector.begin(b""),
+            Detail::Log(_) | Detail::Flow(_) => self.inspector.begin(b""),
         }
         for (name, value) in event.others.iter() {
             let name = event.text(name);
             if SENT.iter().any(|word| name.windows(word.len()).any(|part| part.eq_ignore_ascii_case(word))) {
-                self.inspector.value(Place::Field, name, event.text(value));
+                let last = name.rsplit(|byte| *byte == b'.').next().unwrap_or(name);
+                if name.windows(6).any(|part| part.eq_ignore_ascii_case(b"header")) || last.eq_ignore_ascii_case(b"cookie") {
+                    self.inspector.header(last, event.text(value));
+                } else {
+                    self.inspector.value(Place::Field, name, event.text(value));
+                }
             }
         }
     }
@@ -100,8 +108,9 @@ impl Signatures {
 
     fn judge(&self, at: u16, event: &Event, findings: &mut Findings) {
         let rules = self.inspector.rules();
+        let absent = matches!(Answer::of(event.web()), Answer::Absent | Answer::Refused);
         let spoken = self.inspector.hits().iter().filter(|hit| !self.muted(event, hit));
-        for found in conclude(rules, spoken) {
+        for found in conclude(rules, spoken, absent) {
             findings.extend_event(at, finding(rules, &found, event));
         }
     }
@@ -141,8 +150,8 @@ fn finding(rules: &Rules, found: &Found<'_>, event: &Event) -> Option<Finding> {
         rule: rule.id.clone().into(),
         class: found.class.to_owned().into(),
         entity: event.entity(),
-        score: Score::new(points / (points + 2.0) * answer.weight()),
-        severity: answer.severity(found.points),
+        score: if found.quiet { QUIET } else { Score::new(points / (points + 2.0) * answer.weight()) },
+        severity: if found.quiet { Severity::Info } else { answer.severity(found.points) },
         count: 1,
         since: None,
         reason: format!("{} in the {field}: {}{}{also}", rule.title, printable(&hit.matched).within(120), answer.words()),
@@ -157,6 +166,8 @@ enum Answer {
     Unknown,
     Served,
     Refused,
+    /// There is nothing of the kind.
+    Absent,
     Failed,
 }
 
@@ -164,7 +175,8 @@ impl Answer {
     fn of(web: Option<&Web>) -> Answer {
         match web.map_or(0, |web| web.status) {
             200..300 => Answer::Served,
-            400 | 401 | 403..=407 | 410..=431 | 444 | 451 => Answer::Refused,
+            404 | 410 => Answer::Absent,
+            400 | 401 | 403..=407 | 411..=431 | 444 | 451 => Answer::Refused,
             500.. => Answer::Failed,
             _ => Answer::Unknown,
         }
@@ -173,7 +185,7 @@ impl Answer {
     fn weight(self) -> f32 {
         match self {
             Answer::Served | Answer::Failed => 1.0,
-            Answer::Unknown => 0.95,
+            Answer::Unknown | Answer::Absent => 0.95,
             Answer::Refused => 0.8,
         }
     }
@@ -181,15 +193,16 @@ impl Answer {
     fn severity(self, points: u32) -> Severity {
         match (self, points >= 2 * ALERT) {
             (Answer::Refused, false) => Severity::Low,
-            (Answer::Refused, true) | (Answer::Unknown, false) => Severity::Medium,
+            (Answer::Refused, true) | (Answer::Unknown | Answer::Absent, false) => Severity::Medium,
             (Answer::Served | Answer::Failed, false) => Severity::Medium,
-            (Answer::Unknown | Answer::Served | Answer::Failed, true) => Severity::High,
+            (Answer::Unknown | Answer::Absent | Answer::Served | Answer::Failed, true) => Severity::High,
         }
     }
 
     fn words(self) -> &'static str {
         match self {
             Answer::Unknown => "",
+            Answer::Absent => ", and there is nothing of the kind",
             Answer::Served => ", and it was served",
             Answer::Refused => ", and it was refused",
             Answer::Failed => ", and the server failed at it",
@@ -228,6 +241,24 @@ mod tests {
         let (served, refused) = (found("/?q=<script>alert(1)</script>", 200, "x"), found("/?q=<script>alert(1)</script>", 403, "x"));
         assert!(served[0].severity > refused[0].severity);
         assert!(served[0].score > refused[0].score);
+    }
+
+    #[test]
+    fn one_probe_of_what_is_not_there_is_not_told_and_one_that_is_answered_is() {
+        for path in ["/fckeditor/editor.html", "/.env", "/c99.php"] {
+            assert_eq!(found(path, 200, "x").len(), 1, "{path}");
+            assert_eq!(found(path, 404, "x"), [], "{path}");
+            assert_eq!(found(path, 403, "x"), [], "{path}");
+        }
+        assert!(found("/.env?x=../../etc/passwd", 404, "x").iter().all(|finding| &*finding.class != "sensitive-file"));
+        assert!(!found("/.env?x=../../etc/passwd", 404, "x").is_empty());
+    }
+
+    #[test]
+    fn a_lone_word_is_noted_and_not_told() {
+        let findings = found("/search?q=onclick", 200, "x");
+        assert_eq!(findings.len(), 1);
+        assert_eq!((findings[0].severity, Severity::of(findings[0].score)), (Severity::Info, Severity::Info));
     }
 
     #[test]

@@ -128,7 +128,8 @@ pub(crate) fn setup() -> crate::Setup {
     assert!(errors.is_empty(), "{errors:?}");
     let (set, errors) = crate::logsource::compile(rules);
     assert!(errors.is_empty(), "{errors:?}");
-    crate::Setup { rules: Arc::new(set), behaviours: Arc::new(behaviours), ..crate::Setup::default() }
+    let rulebook = crate::Rulebook { rules: Arc::new(set), behaviours: Arc::new(behaviours) };
+    crate::Setup { rulebook, ..crate::Setup::default() }
 }
 
 /// All that a whole shard finds in events, cut into batches of `size`.

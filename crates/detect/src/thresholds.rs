@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::logsource::{self, Asked, Router, Seen, fields};
 use crate::rules::{class, entity, name, reason, weight};
-use crate::{Detector, Events, Family, Findings, Kind, Setup};
+use crate::{Detector, Events, Family, Findings, Kind, Rulebook, Setup};
 
 pub const KIND: Kind = Kind {
     name: "thresholds",
@@ -57,7 +57,7 @@ struct Counting {
 impl Thresholds {
     fn new(setup: &Setup) -> Thresholds {
         let limits = Limits { groups: setup.settings.thresholds.groups, ..Limits::default() };
-        Thresholds { rules: setup.rules.clone(), limits, counting: None }
+        Thresholds { rules: setup.rulebook.rules.clone(), limits, counting: None }
     }
 }
 
@@ -165,12 +165,12 @@ impl Detector for Thresholds {
         Ok(())
     }
 
-    fn reload(&mut self, rules: &Arc<RuleSet>) {
-        self.rules = rules.clone();
+    fn reload(&mut self, rulebook: &Rulebook) {
+        self.rules = rulebook.rules.clone();
         if let Some(before) = self.counting.take() {
             let mut state = Vec::new();
             before.correlations.save(&mut state);
-            let mut counting = Counting::new(rules, self.limits);
+            let mut counting = Counting::new(&self.rules, self.limits);
             // What this very detector wrote a moment ago can be read; where not, the correlations begin anew.
             let _ = counting.correlations.load(&state);
             self.counting = Some(counting);
@@ -210,10 +210,10 @@ mod tests {
             let mut thresholds = detector("thresholds", Scope::All);
             assert!(observe(&mut *thresholds, &errors[..9]).is_empty());
             if let Some(more) = reload {
-                let rules = crate::testing::setup().rules.rules().to_vec().into_iter();
+                let rules = crate::testing::setup().rulebook.rules.rules().to_vec().into_iter();
                 let (set, errors) = logsource::compile(rules.chain(lapwing_rules::parse("x.yml", more).0).collect());
                 assert_eq!(errors, []);
-                thresholds.reload(&Arc::new(set));
+                thresholds.reload(&Rulebook { rules: Arc::new(set), ..Rulebook::default() });
             }
             observe(&mut *thresholds, &errors[9..]).len()
         };

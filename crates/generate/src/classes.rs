@@ -69,6 +69,8 @@ const CLASSES: &[Class] = &[
     class(Kind::Auth, "password-spraying", (12, 60), 4.0, "A few addresses try one password each for many existing accounts."),
     class(Kind::Auth, "user-enumeration", (12, 100), 1.0, "One address tries many account names that do not exist."),
     class(Kind::Auth, "success-after-failures", (8, 40), 2.0, "One address fails many times for one account and is then let in."),
+    class(Kind::Syslog, "port-scan", (40, 300), 0.2, "One address asks one host for many ports; a firewall denies them."),
+    class(Kind::Syslog, "host-sweep", (40, 200), 0.3, "One address asks many hosts for the same port; a firewall denies them."),
     class(Kind::Auth, "unusual-sudo", (1, 3), 8.0, "A user who never does runs commands as root, or tries to."),
 ];
 

@@ -4,7 +4,7 @@ use crate::classes::{Class, SERVICE_SILENCE, SILENCE, possible};
 use crate::clock::busyness;
 use crate::random::Random;
 use crate::world::{Actor, World};
-use crate::{Kind, Label, Line, Settings, app, auth, web};
+use crate::{Kind, Label, Line, Settings, app, auth, syslog, web};
 
 const NANOS: f64 = 1e9;
 
@@ -48,6 +48,7 @@ pub fn generate(settings: Settings) -> Lines {
         Kind::Web => Box::new(web::Site::new(&settings, &mut random)),
         Kind::App => Box::new(app::Application::new(&settings)),
         Kind::Auth => Box::new(auth::Hosts::new(&mut random)),
+        Kind::Syslog => Box::new(syslog::Network::new(&mut random)),
     };
     Lines {
         world,
@@ -232,7 +233,7 @@ mod tests {
         assert_ne!(found[0], digest(Settings { seed: 2, ..settings(Kind::Web) }));
     }
 
-    const GOLDEN: [&str; 3] = ["8ced118c187739a9", "00d71fbc327fd32a", "d6c9ea0deae5f8c9"];
+    const GOLDEN: [&str; 4] = ["8ced118c187739a9", "00d71fbc327fd32a", "d6c9ea0deae5f8c9", "9e37f4cc89f9b796"];
 
     #[test]
     fn every_class_appears_in_ten_thousand_lines() {

@@ -16,6 +16,7 @@ mod classes;
 mod clock;
 mod engine;
 mod random;
+mod syslog;
 mod text;
 mod web;
 mod world;
@@ -32,19 +33,22 @@ pub enum Kind {
     App,
     /// The authentication log of a few hosts: sshd, sudo, pam and cron under a syslog header without year.
     Auth,
+    /// What the firewalls and hosts of a small network send as syslog, with its priority.
+    Syslog,
 }
 
 impl Kind {
     /// All kinds.
-    pub const ALL: [Kind; 3] = [Kind::Web, Kind::App, Kind::Auth];
+    pub const ALL: [Kind; 4] = [Kind::Web, Kind::App, Kind::Auth, Kind::Syslog];
 
-    /// Its name: `web`, `app`, `auth`.
+    /// Its name: `web`, `app`, `auth`, `syslog`.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
             Kind::Web => "web",
             Kind::App => "app",
             Kind::Auth => "auth",
+            Kind::Syslog => "syslog",
         }
     }
 

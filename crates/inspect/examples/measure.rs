@@ -16,6 +16,9 @@ struct Request {
     agent: String,
     referrer: String,
     body: String,
+    headers: Vec<(String, String)>,
+    /// Answered with 404 or 403.
+    absent: bool,
 }
 
 fn read(path: &Path) -> Vec<Request> {
@@ -25,9 +28,23 @@ fn read(path: &Path) -> Vec<Request> {
         .map(|line| {
             let row: serde_json::Value = serde_json::from_str(&line.expect("a line")).expect("JSON");
             let text = |name: &str| row[name].as_str().unwrap_or_default().to_owned();
-            Request { label: text("label"), uri: text("uri"), agent: text("ua"), referrer: text("ref"), body: text("body") }
+            Request {
+                label: text("label"),
+                uri: text("uri"),
+                agent: text("ua"),
+                referrer: text("ref"),
+                body: text("body"),
+                headers: headers(&row),
+                absent: false,
+            }
         })
         .collect()
+}
+
+fn headers(row: &serde_json::Value) -> Vec<(String, String)> {
+    let extra = row["extra"].as_object();
+    let pair = |(name, value): (&String, &serde_json::Value)| (name.clone(), value.as_str().unwrap_or_default().to_owned());
+    extra.map(|all| all.iter().map(pair).collect()).unwrap_or_default()
 }
 
 fn access(path: &Path) -> Vec<Request> {
@@ -42,6 +59,8 @@ fn access(path: &Path) -> Vec<Request> {
             agent: (*quoted.get(5)?).to_owned(),
             referrer: (*quoted.get(3)?).to_owned(),
             body: String::new(),
+            headers: Vec::new(),
+            absent: [" 404 ", " 403 "].iter().any(|status| quoted.get(2).is_some_and(|rest| rest.starts_with(status))),
         })
     };
     text.lines().filter_map(request).collect()
@@ -53,6 +72,7 @@ fn inspect(inspector: &mut Inspector, request: &Request) {
     inspector.agent(request.agent.as_bytes());
     inspector.referrer(request.referrer.as_bytes());
     inspector.body(request.body.as_bytes());
+    request.headers.iter().for_each(|(name, value)| inspector.header(name.as_bytes(), value.as_bytes()));
 }
 
 /// Nanoseconds that this thread was on a CPU.
@@ -80,13 +100,14 @@ fn main() {
     let mut fired: BTreeMap<(String, String), u32> = BTreeMap::new();
     for (set, requests) in &sets {
         // Even and odd rows apart: tuned on one half, looked at on the other.
-        let mut labels: BTreeMap<&str, [[u32; 2]; 2]> = BTreeMap::new();
+        let mut labels: BTreeMap<&str, [[u32; 3]; 2]> = BTreeMap::new();
         for (number, request) in requests.iter().enumerate() {
             inspect(&mut inspector, request);
-            let found = conclude(&rules, inspector.hits());
+            let found = conclude(&rules, inspector.hits(), request.absent);
             let row = &mut labels.entry(&request.label).or_default()[number % 2];
             row[0] += u32::from(!found.is_empty());
             row[1] += 1;
+            row[2] += u32::from(found.iter().any(|found| !found.quiet));
             let normal = request.label.starts_with("n");
             if normal && !found.is_empty() {
                 for hit in inspector.hits() {
@@ -96,19 +117,28 @@ fn main() {
             if shown == format!("{set}/{}", request.label) && found.is_empty() != normal {
                 let ids: Vec<_> = inspector.hits().iter().map(|hit| rules.rules()[hit.rule].id.as_str()).collect();
                 println!(
-                    "{} | {} | {} | {}",
+                    "{} | {} | {} | {:?} | {}",
                     request.uri,
                     request.body,
                     if request.agent.contains("Chrome/120") { "" } else { &request.agent },
+                    request
+                        .headers
+                        .iter()
+                        .filter(|(name, _)| !["accept-encoding", "accept-language", "keep-alive", "proxy-connection"]
+                            .contains(&name.as_str()))
+                        .collect::<Vec<_>>(),
                     ids.join(" ")
                 );
             }
         }
         for (label, halves) in labels {
-            let [even, odd] = halves.map(|[found, all]| 100.0 * f64::from(found) / f64::from(all.max(1)));
+            let [even, odd] = halves.map(|[found, all, _]| 100.0 * f64::from(found) / f64::from(all.max(1)));
             let (found, all) = (halves[0][0] + halves[1][0], halves[0][1] + halves[1][1]);
             let percent = 100.0 * f64::from(found) / f64::from(all);
-            println!("{set:15} {label:25} {found:6}/{all:<6} {percent:7.3} %   halves {even:7.3} {odd:7.3}");
+            let aloud = 100.0 * f64::from(halves[0][2] + halves[1][2]) / f64::from(all);
+            println!(
+                "{set:15} {label:25} {found:6}/{all:<6} {percent:7.3} %   told aloud {aloud:7.3}   halves {even:7.3} {odd:7.3}"
+            );
         }
     }
     println!("raised on normals: {fired:?}");

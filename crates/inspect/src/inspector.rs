@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use crate::decode::decode;
+use crate::decode::{self, decode, once};
 use crate::marks::{self, marks};
 use crate::place::Place;
 use crate::rule::{Check, Rule};
@@ -34,8 +34,8 @@ pub struct Hit {
     pub matched: Vec<u8>,
 }
 
-/// Inspects requests. Owned by one thread. From one request to the next it remembers only values that it found clean, in 512
-/// slots: that saves looking at them again and never changes what is found.
+/// Inspects requests. Owned by one thread. From one request to the next it remembers only values that it found clean:
+/// that saves looking at them again and never changes what is found.
 #[derive(Debug)]
 pub struct Inspector {
     rules: Arc<Rules>,
@@ -44,13 +44,15 @@ pub struct Inspector {
     /// Rules that this request matched already.
     fired: Vec<u64>,
     budget: usize,
+    /// Within a value that was found packed in another.
+    packed: bool,
     scratch: Scratch,
-    clean: Vec<Vec<u8>>,
+    clean: Vec<Box<[u8]>>,
 }
 
 /// How many values are remembered as clean, and the longest of them. Values are compared byte by byte, so that this changes how
 /// fast something is found, never what.
-const CLEAN: usize = 8192;
+const CLEAN: usize = 4096;
 const LONGEST_CLEAN: usize = 256;
 
 /// Where a value is remembered.
@@ -81,8 +83,9 @@ impl Inspector {
             hits: Vec::new(),
             fired: vec![0; words],
             budget: BUDGET,
+            packed: false,
             scratch,
-            clean: vec![Vec::new(); CLEAN],
+            clean: vec![Box::default(); CLEAN],
         }
     }
 
@@ -111,24 +114,28 @@ impl Inspector {
     /// Looks at what comes again and again (paths, user agents, referrers), unless it was found clean not long ago.
     pub(crate) fn remembered(&mut self, place: Place, value: &[u8], look: impl FnOnce(&mut Inspector)) {
         let slot = slot(place, value);
-        if value.is_empty() || self.clean[slot] == value {
+        if value.is_empty() || *self.clean[slot] == *value {
             return;
         }
         let (before, budget) = (self.hits.len(), self.budget);
         look(self);
         // Only what was looked at in full, and did not depend on what the request had before it.
         if self.hits.is_empty() && before == 0 && budget > value.len() && value.len() <= LONGEST_CLEAN {
-            self.clean[slot].clear();
-            self.clean[slot].extend_from_slice(value);
+            self.clean[slot] = value.into();
         }
     }
 
     /// Looks at one value as it came over the wire.
     pub fn value(&mut self, place: Place, name: &[u8], value: &[u8]) {
-        let seen = marks(value);
+        let sent = marks(value);
         let short = if place == Place::Name { SHORT_NAME } else { SHORT };
+        if let Some(inner) = packed(place, value).filter(|_| !self.packed) {
+            self.packed = true;
+            self.value(place, name, &inner);
+            self.packed = false;
+        }
         let plain =
-            seen & !marks::PLAIN == 0 && value.len() > short && !matches!(place, Place::Path | Place::Agent | Place::Line);
+            sent & !marks::PLAIN == 0 && value.len() > short && !matches!(place, Place::Path | Place::Agent | Place::Line);
         if plain || value.is_empty() || self.budget == 0 {
             return;
         }
@@ -136,7 +143,7 @@ impl Inspector {
         let mut scratch = std::mem::take(&mut self.scratch);
         let plus = matches!(place, Place::Name | Place::Value | Place::Referrer | Place::Field);
         decode(value, plus, &mut scratch.text);
-        if seen & marks::UPPER != 0 || seen & !marks::PLAIN != 0 {
+        if sent & marks::UPPER != 0 || sent & !marks::PLAIN != 0 {
             scratch.text.make_ascii_lowercase();
         }
         let text = std::mem::take(&mut scratch.text);
@@ -146,6 +153,12 @@ impl Inspector {
         let signs = seen & marks::SIGNS != 0 || text.ends_with(b"--");
         self.view(View::Text, &text, &mut scratch, &at, signs);
         let mut view = std::mem::take(&mut scratch.view);
+        if sent & (marks::PERCENT | marks::AMPERSAND | marks::BACKSLASH) != 0 && once(value, plus, &mut view) {
+            view.make_ascii_lowercase();
+            if view != text {
+                self.view(View::Wire, &view, &mut scratch, &at, signs);
+            }
+        }
         for reading in View::ALL {
             if reading.read(&text, seen, &mut view) {
                 self.view(reading, &view, &mut scratch, &at, signs);
@@ -197,6 +210,13 @@ impl Inspector {
             }
         }
     }
+}
+
+/// What a value says that is text in base64: applications unpack it, and attacks hide there. Addresses of pages are left out:
+/// sites send each other those.
+fn packed(place: Place, value: &[u8]) -> Option<Vec<u8>> {
+    let inner = matches!(place, Place::Value | Place::Header | Place::Field).then(|| decode::base64(value)).flatten()?;
+    (marks(&inner) & marks::SIGNS != 0 && !inner.starts_with(b"http")).then_some(inner)
 }
 
 /// Marks the rules whose literals stand in the text; whether there are any.

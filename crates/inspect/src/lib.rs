@@ -5,6 +5,7 @@
 //! one regex each confirms it. Everything is linear in the length of the value, which is bounded. Rules are data: see
 //! `signatures/*.yml`.
 
+mod body;
 pub mod decode;
 mod inspector;
 mod literals;

@@ -15,6 +15,8 @@ pub enum Place {
     Referrer,
     /// A body that is no form: XML, a file, JSON as a whole.
     Body,
+    /// A body that is XML, as a whole; what its elements and attributes hold are values.
+    Xml,
     /// Any other header, a cookie among them.
     Header,
     /// Any other field of a structured log.
@@ -38,6 +40,7 @@ impl Place {
             Place::Agent => "user agent",
             Place::Referrer => "referrer",
             Place::Body => "body",
+            Place::Xml => "XML body",
             Place::Header => "header",
             Place::Field => "field",
             Place::Line => "request line",

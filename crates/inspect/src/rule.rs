@@ -25,6 +25,10 @@ pub(crate) struct File {
     /// Only where the value has a sign that no path or word has.
     #[serde(default)]
     signs: bool,
+    #[serde(default)]
+    quiet: bool,
+    #[serde(default)]
+    probe: bool,
     rules: Vec<Written>,
 }
 
@@ -40,6 +44,10 @@ struct Written {
     views: Vec<Reading>,
     /// What the file says of signs, said anew for this rule.
     signs: Option<bool>,
+    /// Noted, never told on its own: what people type as well.
+    quiet: Option<bool>,
+    /// Only asked for: counts less where the answer says that it is not there, or is denied.
+    probe: Option<bool>,
     /// Matched against the decoded value in lower case.
     regex: Option<String>,
     /// Matched against the SQL tokens of the value: see `tokens`.
@@ -64,6 +72,7 @@ enum Reading {
     Shell,
     Path,
     Compact,
+    Wire,
 }
 
 /// A rule that is ready to run.
@@ -74,6 +83,10 @@ pub struct Rule {
     pub class: String,
     /// How sure it is, alone: 5 is enough for an alert.
     pub points: u8,
+    /// Noted, but never told on its own.
+    pub quiet: bool,
+    /// Counts one point less where the server has nothing of the kind, or denies it.
+    pub probe: bool,
     pub(crate) places: u16,
     pub(crate) views: u8,
     pub(crate) check: Check,
@@ -133,9 +146,17 @@ impl File {
 
     /// The rules, and what is wrong with those that are left out.
     pub(crate) fn rules(self, name: &str, rules: &mut Vec<Rule>, errors: &mut Vec<String>) {
+        let defaults = Defaults {
+            class: &self.class,
+            on: &self.on,
+            views: &self.views,
+            signs: self.signs,
+            quiet: self.quiet,
+            probe: self.probe,
+        };
         for written in self.rules {
             let id = written.id.clone();
-            match written.compile(&self.class, &self.on, &self.views, self.signs) {
+            match written.compile(&defaults) {
                 Ok(rule) => rules.push(rule),
                 Err(error) => errors.push(format!("{name}: rule {id}: {error}")),
             }
@@ -143,14 +164,24 @@ impl File {
     }
 }
 
+/// What a file says for all of its rules.
+struct Defaults<'a> {
+    class: &'a str,
+    on: &'a [Place],
+    views: &'a [Reading],
+    signs: bool,
+    quiet: bool,
+    probe: bool,
+}
+
 impl Written {
-    fn compile(self, class: &str, on: &[Place], views: &[Reading], signs: bool) -> Result<Rule, String> {
-        let own = |own: &[Place]| if own.is_empty() { on.to_vec() } else { own.to_vec() };
+    fn compile(self, file: &Defaults<'_>) -> Result<Rule, String> {
+        let own = |own: &[Place]| if own.is_empty() { file.on.to_vec() } else { own.to_vec() };
         let on = match own(&self.on) {
             on if on.is_empty() => Place::INPUT.to_vec(),
             on => on,
         };
-        let views = if self.views.is_empty() { views } else { &self.views };
+        let views = if self.views.is_empty() { file.views } else { &self.views };
         let (check, literals) = match (&self.regex, &self.sql) {
             (Some(regex), None) => (Check::Text(Lazy::new(regex, false)), literals_of(regex)?),
             (None, Some(sql)) => {
@@ -165,14 +196,16 @@ impl Written {
         Ok(Rule {
             id: self.id,
             title: self.title,
-            class: class.to_owned(),
+            class: file.class.to_owned(),
             points: self.points,
+            quiet: self.quiet.unwrap_or(file.quiet),
+            probe: self.probe.unwrap_or(file.probe),
             places: on.iter().fold(0, |places, place| places | place.bit()),
             views: views.iter().fold(View::Text.bit(), |views, reading| views | View::from(*reading).bit()),
             check,
             foreign: self.foreign,
             names: self.names,
-            signs: self.signs.unwrap_or(signs),
+            signs: self.signs.unwrap_or(file.signs),
             literals,
             matching: self.matching,
             not_matching: self.not_matching,
@@ -197,6 +230,7 @@ impl From<Reading> for View {
             Reading::Shell => View::Shell,
             Reading::Path => View::Path,
             Reading::Compact => View::Compact,
+            Reading::Wire => View::Wire,
         }
     }
 }

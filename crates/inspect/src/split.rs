@@ -1,10 +1,10 @@
-//! A request's parts: path, parameters, the parameters of a referrer, the values of a body.
+//! A request's parts: path, parameters, the parameters of a referrer, cookies and other headers.
 
 use crate::inspector::Inspector;
 use crate::place::Place;
 
 /// Parameters looked at one by one; what follows is looked at as one value.
-const MOST: usize = 256;
+pub(crate) const MOST: usize = 256;
 
 impl Inspector {
     /// A request's target as asked for: path, and query after `?`.
@@ -17,7 +17,7 @@ impl Inspector {
     }
 
     /// The parameters of a query or a form.
-    fn query(&mut self, query: &[u8], names: Place, values: Place) {
+    pub(crate) fn query(&mut self, query: &[u8], names: Place, values: Place) {
         let mut rest = Some(query);
         let mut odd = false;
         for _ in 0..MOST {
@@ -62,56 +62,29 @@ impl Inspector {
         self.remembered(Place::Agent, agent, |this| this.value(Place::Agent, b"", agent));
     }
 
-    /// A body: a form's parameters, JSON's names and values, else as it is.
-    pub fn body(&mut self, body: &[u8]) {
-        let start = body.trim_ascii_start();
-        match start.first() {
-            None => {}
-            Some(b'{' | b'[') => {
-                self.json(start);
-                self.value(Place::Body, b"", body);
-            }
-            Some(_) if is_form(start) => self.query(start, Place::Name, Place::Value),
-            Some(_) => self.value(Place::Body, b"", body),
+    /// Any other header. Cookies are looked at one by one, by name and value.
+    pub fn header(&mut self, name: &[u8], value: &[u8]) {
+        if !name.ends_with(b"cookie") && !name.ends_with(b"Cookie") {
+            return self.value(Place::Header, name, value);
         }
-    }
-
-    /// The strings of a JSON text.
-    fn json(&mut self, text: &[u8]) {
-        let mut name: &[u8] = b"";
-        let mut at = 0;
-        for _ in 0..2 * MOST {
-            let Some(open) = text[at..].iter().position(|&byte| byte == b'"') else { return };
-            let start = at + open + 1;
-            let end = string_end(text, start);
-            let string = &text[start..end];
-            at = (end + 1).min(text.len());
-            if text[at..].trim_ascii_start().first() == Some(&b':') {
-                name = string;
-                self.value(Place::Name, b"", string);
-            } else {
-                self.value(Place::Value, name, string);
+        let mut rest = Some(value);
+        for _ in 0..MOST {
+            let Some(text) = rest else { return };
+            let (cookie, after) = cut(text, b';');
+            rest = after;
+            match cut(cookie.trim_ascii(), b'=') {
+                (name, Some(value)) => {
+                    self.value(Place::Name, b"", name);
+                    self.value(Place::Header, name, value);
+                }
+                (lone, None) => self.value(Place::Header, b"", lone),
             }
         }
     }
-}
-
-fn string_end(text: &[u8], mut at: usize) -> usize {
-    while at < text.len() && text[at] != b'"' {
-        at += if text[at] == b'\\' { 2 } else { 1 };
-    }
-    at.min(text.len())
-}
-
-/// Whether a body begins as forms do: a name, then `=`.
-fn is_form(body: &[u8]) -> bool {
-    let name =
-        body.iter().take(100).take_while(|byte| !matches!(**byte, b'=' | b'<' | b'>' | b' ' | b'\r' | b'\n' | b'"')).count();
-    body.get(name) == Some(&b'=')
 }
 
 /// Before and after the first `sign`.
-fn cut(text: &[u8], sign: u8) -> (&[u8], Option<&[u8]>) {
+pub(crate) fn cut(text: &[u8], sign: u8) -> (&[u8], Option<&[u8]>) {
     match text.iter().position(|&byte| byte == sign) {
         Some(at) => (&text[..at], Some(&text[at + 1..])),
         None => (text, None),

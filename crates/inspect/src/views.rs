@@ -17,9 +17,12 @@ pub enum View {
     Path,
     /// Without blanks, control characters and comments.
     Compact,
+    /// Only as a server decodes it, where more was hidden: references, escapes of scripts and further percents still stand.
+    Wire,
 }
 
 impl View {
+    /// The readings that are made of the decoded text.
     pub const ALL: [View; 5] = [View::Text, View::Sql, View::Shell, View::Path, View::Compact];
 
     #[must_use]
@@ -31,7 +34,7 @@ impl View {
     pub fn read(self, text: &[u8], seen: u16, out: &mut Vec<u8>) -> bool {
         out.clear();
         match self {
-            View::Text => false,
+            View::Text | View::Wire => false,
             View::Sql => seen & (marks::STAR | marks::CONTROL | marks::BLANK | marks::QUOTE) != 0 && sql(text, out),
             View::Shell => seen & (marks::BACKSLASH | marks::QUOTE | marks::SHELL | marks::CONTROL) != 0 && shell(text, out),
             View::Path => seen & (marks::BACKSLASH | marks::SLASH) != 0 && path(text, out),
@@ -91,14 +94,17 @@ fn shell(text: &[u8], out: &mut Vec<u8>) -> bool {
     let mut at = 0;
     while at < text.len() {
         let rest = &text[at..];
-        let ifs: &[&[u8]] = &[b"${ifs}", b"$ifs$9", b"$ifs", b"$@", b"$*"];
+        let ifs: &[&[u8]] = &[b"${ifs}", b"$ifs$9", b"$ifs"];
         if rest[0] == b'$'
             && let Some(word) = ifs.iter().find(|word| rest.starts_with(word))
         {
-            if word.len() > 2 {
-                out.push(b' ');
-            }
+            out.push(b' ');
             at += word.len();
+            continue;
+        }
+        let nothing = empty(rest);
+        if nothing > 0 {
+            at += nothing;
             continue;
         }
         match rest[0] {
@@ -109,6 +115,18 @@ fn shell(text: &[u8], out: &mut Vec<u8>) -> bool {
         at += 1;
     }
     out != text
+}
+
+/// The length of what a shell puts nothing in for, at the start of `text`: variables that are empty there, empty commands.
+fn empty(text: &[u8]) -> usize {
+    let ends = |at: usize| text.get(at).is_none_or(|byte| !byte.is_ascii_alphanumeric() && *byte != b'_');
+    match text {
+        [b'$', b'!' | b'-' | b'?' | b'$' | b'#' | b'@' | b'*', ..] => 2,
+        [b'$', b'_' | b'a'..=b'z', ..] if text.len() > 2 && ends(2) && text[2] != b'=' => 2,
+        [b'$' | b'<' | b'>', b'(', b')', ..] => 3,
+        [b'`', b'`', ..] => 2,
+        _ => 0,
+    }
 }
 
 fn path(text: &[u8], out: &mut Vec<u8>) -> bool {
@@ -160,6 +178,7 @@ mod tests {
     fn each_reader_sees_through_its_own_ways_of_hiding() {
         assert_eq!(read(View::Sql, "1/**/union/*!50000select*/\t\n1"), "1 union select 1");
         assert_eq!(read(View::Shell, "c'a't$ifs$9/e\\tc/pa\"\"sswd"), "cat /etc/passwd");
+        assert_eq!(read(View::Shell, "c$!at$u /et$()c/pas``swd"), "cat /etc/passwd");
         assert_eq!(read(View::Path, "..\\/././//..\\\\etc/passwd"), "../../etc/passwd");
         assert_eq!(read(View::Compact, "ja\tva scr\u{1}ipt:/*x*/alert(1)"), "javascript:alert(1)");
     }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use lapwing_inspect::decode::decode;
+use lapwing_inspect::decode::{decode, once};
 use lapwing_inspect::marks::marks;
 use lapwing_inspect::{BUILTIN, Inspector, Place, Rules, View};
 use proptest::prelude::*;
@@ -82,6 +82,10 @@ proptest! {
             if view.read(&text, marks(&text), &mut out) {
                 readings.push((view, out));
             }
+        }
+        let mut wire = Vec::new();
+        if once(value.as_bytes(), true, &mut wire) && wire.to_ascii_lowercase() != text {
+            readings.push((View::Wire, wire.to_ascii_lowercase()));
         }
         let expected: Vec<_> = (0..rules.rules().len())
             .filter(|&number| readings.iter().any(|(view, text)| rules.rules()[number].matches_plainly(Place::Value, b"q", *view, text)))

@@ -61,7 +61,7 @@ fn list_shows_techniques_and_which_rules_apply() {
 fn test_runs_the_lines_of_rule_files_and_names_rules_without() {
     let folder = folder(&[("a.yml", SHELL), ("b.yml", WINDOWS)]);
     let (well, said) = rules(folder.path(), &["test", ".", "--coverage"]);
-    assert!(well && said.contains("1 rules with 2 test lines, 0 failed"), "{said}");
+    assert!(well && said.contains("1 rules with 2 test lines, 0 runs of buckets, 0 failed"), "{said}");
     assert!(said.contains("./b.yml:1: no tests: w"), "{said}");
     let broken = SHELL.replace("endswith: /shell.php", "endswith: /other.php").replace("LINE", &line("/shell.php"));
     fs::write(folder.path().join("a.yml"), broken).expect("written");
@@ -73,7 +73,36 @@ fn test_runs_the_lines_of_rule_files_and_names_rules_without() {
 fn the_rules_that_come_with_lapwing_pass_their_tests_and_each_has_some() {
     let folder = folder(&[]);
     let (well, said) = rules(folder.path(), &["test", "--coverage"]);
-    assert!(well && said.contains(" 0 detections without tests"), "{said}");
+    assert!(well && said.contains(" 0 detections without tests, 0 buckets without runs"), "{said}");
+}
+
+const BUCKET: &str = "title: A shop page is missing\nname: shop-page\nlogsource: {category: webserver}\nwhen: refused\ndetection:\n  \
+                      gone: {http.response.status_code: 410}\n  condition: gone\nbuckets:\n  - name: gone-pages\n    class: gone\n    \
+                      key: client.address\n    capacity: 3\n    leak: 10s\n    tests:\n      overflows:\n        \
+                      - {times: 5, line: '203.0.113.9 - - [{clf}] \"GET /{n} HTTP/1.1\" 410 1 \"-\" \"x\"'}\n";
+
+#[test]
+fn buckets_are_checked_with_their_place_and_their_runs_are_run() {
+    let folder = folder(&[("a.yml", BUCKET)]);
+    let (well, said) = rules(folder.path(), &["test", "."]);
+    assert!(well && said.contains("1 runs of buckets, 0 failed"), "{said}");
+    fs::write(folder.path().join("a.yml"), BUCKET.replace("times: 5", "times: 2")).expect("written");
+    let (well, said) = rules(folder.path(), &["test", "."]);
+    assert!(!well && said.contains("the bucket gone-pages does not overflow of its run 1"), "{said}");
+    fs::write(folder.path().join("a.yml"), BUCKET.replace("capacity", "capacitie")).expect("written");
+    let (well, said) = rules(folder.path(), &["check", "."]);
+    assert!(!well && said.contains("./a.yml:12:5: unknown key 'capacitie' of a bucket; did you mean 'capacity'?"), "{said}");
+}
+
+#[test]
+fn a_rule_that_waits_for_the_values_of_a_placeholder_is_a_warning_that_says_what_to_do() {
+    let folder = folder(&[
+        ("a.yml", SHELL),
+        ("b.yml", &SHELL.replace("cs-uri-stem|endswith", "cs-username|expand").replace("/shell.php}", "'%admins%'}")),
+    ]);
+    let (well, said) = rules(folder.path(), &["check", "."]);
+    assert!(well && said.contains("warning: ./b.yml:8:"), "{said}");
+    assert!(said.contains("the placeholder '%admins%' has no values; give its values with rules.placeholders.admins"), "{said}");
 }
 
 #[test]
@@ -113,6 +142,17 @@ fn a_rule_that_is_added_while_the_service_runs_works_and_a_broken_one_hides_none
     let until = Instant::now() + Duration::from_secs(30);
     while !ask("/late.php", "late") {
         assert!(Instant::now() < until, "the new rule does not take effect");
+    }
+    fs::write(folder.path().join("more/d.yml"), BUCKET).expect("written");
+    let gone = (0..6).map(|n| line(&format!("/gone/{n}")).replace(" 200 ", " 410 ")).collect::<Vec<_>>().join("\n");
+    let until = Instant::now() + Duration::from_secs(30);
+    loop {
+        assert!(Instant::now() < until, "the new behaviour does not take effect");
+        assert_eq!(service.post("/logs", gone.as_bytes()).expect("an answer").0, 202);
+        service.settle();
+        if service.anomalies().iter().any(|anomaly| anomaly["class"] == "gone") {
+            break;
+        }
     }
     kill(service.pid(), "-HUP");
     service.stop();

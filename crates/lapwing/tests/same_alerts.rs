@@ -59,11 +59,9 @@ fn run(
     let fed = blocks.to_vec();
     let thread = std::thread::spawn(move || {
         for records in fed {
-            assert!(feeder.feed(Work { records, heartbeat: None, end: false, rules: None, barrier: false, memo: () }));
+            assert!(feeder.feed(Work::of(records, ())));
         }
-        assert!(
-            !save || feeder.feed(Work { records: Vec::new(), heartbeat: None, end: false, rules: None, barrier: true, memo: () })
-        );
+        assert!(!save || feeder.feed(Work { barrier: true, ..Work::of(Vec::new(), ()) }));
     });
     let (mut all, mut last) = (Vec::new(), None);
     for joined in joiner {
@@ -112,17 +110,10 @@ fn quiet_time_passes_with_heartbeats_only_for_a_source_that_is_live() {
         let records = beats.iter().map(|beat| Record { received: received.unwrap_or(beat.received), ..beat.clone() }).collect();
         let begin = received.unwrap_or(end);
         let thread = std::thread::spawn(move || {
-            feeder.feed(Work { records, heartbeat: None, end: false, rules: None, barrier: false, memo: () });
+            feeder.feed(Work::of(records, ()));
             for second in 1..200 {
                 let now = begin + std::time::Duration::from_secs(second);
-                feeder.feed(Work {
-                    records: Vec::new(),
-                    heartbeat: Some(now),
-                    end: false,
-                    rules: None,
-                    barrier: false,
-                    memo: (),
-                });
+                feeder.feed(Work { heartbeat: Some(now), ..Work::of(Vec::new(), ()) });
             }
         });
         let verdicts: Vec<_> = joiner.flat_map(|joined| joined.expect("no panic").verdicts).collect();
@@ -134,13 +125,13 @@ fn quiet_time_passes_with_heartbeats_only_for_a_source_that_is_live() {
 }
 
 /// A rule set whose rule counts, and one that also speaks of every request.
-fn rules(more: &str) -> Arc<lapwing_rules::RuleSet> {
+fn rules(more: &str) -> lapwing_detect::Rulebook {
     let counted = "title: asked\nname: asked\nlogsource: {category: webserver}\ndetection: {s: {cs-method: [GET, POST]}, condition: s}\n---\n\
                    title: many\nclass: many\nlevel: high\ncorrelation: {type: event_count, rules: asked, group-by: [log.file.path], \
                    timespan: 7d, condition: {gte: 700}}\n---\n";
     let (set, errors) = lapwing_detect::logsource::compile(lapwing_rules::parse("x.yml", &format!("{counted}{more}")).0);
     assert_eq!(errors, []);
-    Arc::new(set)
+    lapwing_detect::Rulebook { rules: Arc::new(set), ..Default::default() }
 }
 
 #[test]
@@ -150,13 +141,13 @@ fn other_rules_take_effect_at_the_same_event_for_any_number_of_workers_and_count
         rules("title: write\nclass: writes\nlogsource: {category: webserver}\ndetection: {s: {cs-method: POST}, condition: s}\n");
     let told = |workers: usize, change: usize| {
         let mut blueprint = blueprint();
-        blueprint.detectors.rules = rules("");
+        blueprint.detectors.rulebook = rules("");
         let (mut feeder, joiner) = pipeline::start::<()>(&blueprint, workers, None).expect("a pipeline");
         let (fed, more) = (pieces.clone(), more.clone());
         let thread = std::thread::spawn(move || {
             for (number, records) in fed.into_iter().enumerate() {
-                let rules = (number == change).then(|| more.clone());
-                feeder.feed(Work { records, heartbeat: None, end: false, rules, barrier: false, memo: () });
+                let rulebook = (number == change).then(|| more.clone());
+                feeder.feed(Work { rulebook, ..Work::of(records, ()) });
             }
         });
         let verdicts: Vec<_> = joiner.flat_map(|joined| joined.expect("no panic").verdicts).collect();

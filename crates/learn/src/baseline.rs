@@ -1,18 +1,15 @@
 //! A series' own past: what count is usual per step, and how unlikely a count is given that past.
 //!
-//! The past is an exponentially weighted mean and variance (see `moments.rs`). A count's tail probability is that of the
-//! gamma-Poisson (negative binomial) distribution with that mean and dispersion, widened for what a short past cannot know: the
-//! predictive distribution with Jeffreys' prior (Gelman et al., Bayesian Data Analysis, 2.6 and 2.8). The robust variant learns from
-//! clipped values (Huber: Robust estimation of a location parameter, 1964), so one burst does not teach itself away.
+//! The past is an exponentially weighted mean and variance (see `moments.rs`); a count's tail probability is that of its [`Forecast`].
+//! The robust variant learns from clipped values (Huber: Robust estimation of a location parameter, 1964), so one burst does not
+//! teach itself away.
 
+use crate::forecast::Forecast;
 use crate::moments::Moments;
-use crate::special::{ln_incomplete_beta, ln_normal_tail};
 use serde::{Deserialize, Serialize};
 
 /// Steps before values are clipped: earlier the deviation is not known.
 const WARM: u64 = 8;
-/// Beyond this mean a normal approximation is as good and its cost does not grow.
-const LARGE: f64 = 5_000.0;
 
 /// Mean and deviation of a series of counts (or other non-negative numbers) over regular steps. 40 bytes, O(1) per step.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -81,20 +78,14 @@ impl Baseline {
         (-self.ln_surprise(x) / std::f64::consts::LN_2).max(0.0)
     }
 
+    /// What the next step is expected to hold.
+    #[must_use]
+    pub fn forecast(&self) -> Forecast {
+        Forecast { mean: self.moments.mean, variance: self.moments.variance, steps: self.moments.effective() }
+    }
+
     fn ln_surprise(&self, x: f64) -> f64 {
-        let seen = self.moments.effective();
-        if seen < 1.0 || x.is_nan() || x <= 0.0 {
-            return 0.0;
-        }
-        let x = x.ceil().min(1e15);
-        let mean = self.moments.mean.max(0.0) + 0.5 / seen;
-        // A count varies at least as Poisson does, and the mean itself is known to one part in `seen` only.
-        let variance = self.moments.variance.max(mean) * (1.0 + 1.0 / seen);
-        if mean > LARGE {
-            return ln_gamma_tail(x - 0.5, mean, variance);
-        }
-        let size = mean * mean / (variance - mean);
-        ln_incomplete_beta(mean / (size + mean), size / (size + mean), x, size)
+        self.forecast().ln_at_least(x)
     }
 
     #[inline]
@@ -108,17 +99,10 @@ impl Baseline {
     }
 }
 
-/// ln P(X > x) of a gamma distribution with that mean and variance by Wilson and Hilferty's cube root (PNAS 17, 1931): the limit of
-/// the negative binomial for large counts.
-fn ln_gamma_tail(x: f64, mean: f64, variance: f64) -> f64 {
-    let shape = mean * mean / variance;
-    let z = 3.0 * shape.sqrt() * ((x / mean).cbrt() - 1.0 + 1.0 / (9.0 * shape));
-    ln_normal_tail(z)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::forecast::LARGE;
 
     fn steady(level: f64, spread: f64, steps: u32) -> Baseline {
         let mut baseline = Baseline::robust(60.0, 3.0);

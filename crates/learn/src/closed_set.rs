@@ -63,6 +63,13 @@ impl ClosedSet {
         self.open || self.values.iter().any(|counted| counted.value == value)
     }
 
+    /// How often a value is remembered; 0 where it is not or the set is open.
+    #[must_use]
+    pub fn count(&self, value: u64) -> u32 {
+        let found = self.values.iter().find(|counted| counted.value == value);
+        found.map_or(0, |counted| counted.count.saturating_add(counted.older))
+    }
+
     /// Whether there were more values than fit.
     #[must_use]
     pub fn is_open(&self) -> bool {

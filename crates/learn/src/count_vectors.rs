@@ -376,15 +376,16 @@ impl CountVectors {
         distance
     }
 
-    /// The distance within which the wanted share of bags lies, one of those at `except` left out; 0 where the bag is, or may
-    /// become, one that is trusted.
+    /// The distance within which the wanted share of bags lies, one of those at `except` left out; 0 where everything may
+    /// still come to the bag and it may become one that is trusted.
     fn radius(&self, measured: &Measured, except: Option<usize>, open: &[bool]) -> f32 {
+        let growing = !open.is_empty() && !open.contains(&false);
         let mut near: Vec<(f32, u32)> = Vec::with_capacity(self.known.len());
         for (at, known) in self.known.iter().enumerate() {
             let times = known.times - u32::from(except == Some(at));
             if times > 0 {
                 let distance = self.distance(measured, &known.counts, open);
-                if known.trusted && distance == 0.0 {
+                if known.trusted && distance == 0.0 && growing {
                     return 0.0;
                 }
                 near.push((distance, times));

@@ -10,41 +10,84 @@
 //! | have I seen this before? | [`ScalableBloom`] |
 //! | how many in the last minute, ten minutes, hour? | [`SlidingCounts`] |
 //! | how many different ones? | [`Distinct`], [`RecentDistinct`] |
-//! | is this count unusual for this series? | [`Baseline`] |
+//! | how often did this come, and what comes most often? | [`CountMin`], [`Frequent`] |
+//! | is this count unusual for this series, at this hour of this weekday? | [`Baseline`], [`Season`], [`Forecast`] |
+//! | what is the mean and spread, what are the quantiles? | [`Ewma`], [`TDigest`] |
+//! | has the level shifted for good? | [`LevelShift`] |
+//! | how improbable is this score, and is it worth an alert? | [`Tail`], [`AlertRate`] |
 //! | is this silence unusual for this source? | [`Regularity`] |
 //! | how unusual is it that something new appears? | [`NoveltyRate`], [`surprise`] |
 //! | how unusual is this bag of things? | [`CountVectors`] |
 //! | how long does it usually take? | [`Delays`] |
 //! | which few values, which categories, how long? | [`ClosedSet`], [`Coverage`], [`Lengths`] |
+//! | how unusual is this row of numbers? | [`IsolationForest`], [`StreamingForest`], [`HalfSpaceTrees`], [`OneClassSvm`], [`OnlineOneClass`] |
 
+mod alert_rate;
 mod baseline;
 mod bloom;
 mod closed_set;
+mod count_min;
 mod count_vectors;
 mod coverage;
 mod delays;
 mod distinct;
+mod ewma;
+mod forecast;
+mod frequent;
+mod from_mode;
+mod half_space;
+mod isolation;
 mod lengths;
 mod lru;
 mod mix;
 mod moments;
+mod one_class;
+mod online_one_class;
+mod pareto;
+mod random;
 mod rate;
 mod regularity;
+mod reservoir;
+mod rows;
+mod season;
+mod shift;
+mod sound;
 mod special;
+mod streaming_forest;
+mod tail;
+mod tdigest;
 mod unseen;
 mod window;
 
+pub use alert_rate::{AlertRate, AlertRateSettings, Judged};
 pub use baseline::Baseline;
 pub use bloom::{BloomSettings, ScalableBloom};
 pub use closed_set::ClosedSet;
 pub use count_vectors::{CountVectorSettings, CountVectors, Difference, rounded as rounded_count};
+pub use count_min::CountMin;
 pub use coverage::{Coverage, MARK_WORDS, Marks};
 pub use delays::Delays;
 pub use distinct::{Distinct, RecentDistinct};
+pub use ewma::Ewma;
+pub use forecast::Forecast;
+pub use frequent::{Frequent, FrequentItem};
+pub use from_mode::FromMode;
+pub use half_space::{HalfSpaceSettings, HalfSpaceTrees};
+pub use isolation::{ForestSettings, IsolationForest};
 pub use lengths::Lengths;
 pub use lru::Lru;
+pub use one_class::{Gamma, OneClassSettings, OneClassSvm};
+pub use online_one_class::{OnlineOneClass, OnlineOneClassSettings};
+pub use pareto::Pareto;
 pub use rate::NoveltyRate;
 pub use regularity::Regularity;
+pub use reservoir::Reservoir;
+pub use rows::{MAX_FEATURES, Rows, Unfit};
+pub use season::{Basis, Season};
+pub use shift::{LevelShift, Shift};
+pub use streaming_forest::{StreamingForest, StreamingForestSettings};
+pub use tail::Tail;
+pub use tdigest::TDigest;
 pub use unseen::surprise;
 pub use window::{SlidingCounts, Window};
 

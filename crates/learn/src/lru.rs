@@ -135,6 +135,11 @@ impl<V> Lru<V> {
         })
     }
 
+    /// All values, in no order that means anything (a round trip may change it).
+    pub fn values_mut(&mut self) -> impl Iterator<Item = &mut V> {
+        self.values.iter_mut()
+    }
+
     /// Changes the capacity; entries beyond it are evicted, the least recently used first.
     pub fn set_capacity(&mut self, capacity: usize) {
         let mut changed = Lru::new(capacity);

@@ -31,6 +31,12 @@ pub struct Anomaly {
     pub parts: Vec<Part>,
     pub expected: String,
     pub observed: String,
+    /// One in so many events scored as high, of those seen until then; 0 where nobody counted.
+    #[serde(default)]
+    pub one_in: u64,
+    /// What would have kept it from being an anomaly.
+    #[serde(default)]
+    pub silenced_by: String,
     /// A few of the lines: the first ones and the strongest.
     pub evidence: Vec<Evidence>,
     pub state: State,

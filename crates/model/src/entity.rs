@@ -22,11 +22,28 @@ pub enum Scope {
     All,
     /// No state at all: an event by itself.
     Event,
+    /// The address that a flow goes to.
+    Victim,
+    /// Client and victim of a flow.
+    Pair,
 }
 
 impl Scope {
-    /// The scopes that events carry a key for.
-    pub const KEYED: usize = 9;
+    /// Every scope, in its own order.
+    pub const EACH: [Scope; 12] = [
+        Scope::Client,
+        Scope::Network,
+        Scope::User,
+        Scope::Session,
+        Scope::Endpoint,
+        Scope::Service,
+        Scope::Host,
+        Scope::Source,
+        Scope::All,
+        Scope::Event,
+        Scope::Victim,
+        Scope::Pair,
+    ];
 
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -41,6 +58,8 @@ impl Scope {
             Scope::Source => "source",
             Scope::All => "all",
             Scope::Event => "event",
+            Scope::Victim => "victim",
+            Scope::Pair => "pair",
         }
     }
 }
@@ -56,6 +75,7 @@ impl fmt::Display for Scope {
 pub const PARTITIONS: usize = 16;
 
 /// The partition a key belongs to.
+#[inline]
 #[must_use]
 pub const fn partition(key: u64) -> usize {
     (key >> 60) as usize
@@ -69,24 +89,46 @@ pub fn hash(bytes: &[u8]) -> u64 {
 
 /// A hash per scope of what an event belongs to; 0 where it belongs to nothing of that scope.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Keys([u64; Scope::KEYED]);
+pub struct Keys([u64; KEYED]);
+
+/// The keys that events carry: of the scopes up to [`Scope::Source`], and of [`Scope::Victim`]. The others follow from them.
+const KEYED: usize = Scope::Source as usize + 2;
+
+/// Where the key of a scope is carried.
+const fn place(scope: Scope) -> Option<usize> {
+    match scope {
+        Scope::All | Scope::Event | Scope::Pair => None,
+        Scope::Victim => Some(KEYED - 1),
+        scope => Some(scope as usize),
+    }
+}
 
 impl Keys {
+    /// The key under which the one state for everything lives: the hash of its name.
+    pub const EVERYTHING: u64 = 11_779_386_429_378_642_183;
+
     /// The key of a scope; of scope [`Scope::Event`] there is none.
+    #[inline]
     #[must_use]
     pub const fn get(&self, scope: Scope) -> Option<u64> {
         match scope {
             Scope::Event => None,
-            scope => match self.0[scope as usize] {
-                0 => None,
-                key => Some(key),
+            Scope::All => Some(Keys::EVERYTHING),
+            Scope::Pair => match (self.get(Scope::Client), self.get(Scope::Victim)) {
+                (Some(client), Some(victim)) => Some(pair(client, victim)),
+                _ => None,
+            },
+            scope => match place(scope) {
+                Some(place) if self.0[place] != 0 => Some(self.0[place]),
+                _ => None,
             },
         }
     }
 
+    /// Sets the key of a scope that events carry one for.
     pub fn set(&mut self, scope: Scope, key: u64) {
-        if scope != Scope::Event {
-            self.0[scope as usize] = key;
+        if let Some(place) = place(scope) {
+            self.0[place] = key;
         }
     }
 
@@ -96,6 +138,13 @@ impl Keys {
             self.set(scope, hash(name).max(1));
         }
     }
+}
+
+/// The key of two that belong together; it matters which comes first.
+const fn pair(client: u64, victim: u64) -> u64 {
+    let mixed = (client ^ victim.rotate_left(32)).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    let key = (mixed ^ (mixed >> 32)).wrapping_mul(0xD6E8_FEB8_6659_FD93);
+    if key == 0 { 1 } else { key }
 }
 
 /// Who or what an anomaly is about.
@@ -143,6 +192,29 @@ mod tests {
         assert_eq!(keys.get(Scope::User), None);
         assert_eq!(keys.get(Scope::Client), Some(hash(b"203.0.113.9")));
         assert_eq!(keys.get(Scope::Event), None);
+        assert_eq!(keys.get(Scope::Pair), None, "a pair needs both");
+        assert_eq!(keys.get(Scope::All), Some(hash(b"everything")));
+    }
+
+    #[test]
+    fn a_pair_has_its_own_key_and_another_one_backwards() {
+        let keys = |client: &[u8], victim: &[u8]| {
+            let mut keys = Keys::default();
+            keys.name(Scope::Client, client);
+            keys.name(Scope::Victim, victim);
+            keys.get(Scope::Pair).unwrap()
+        };
+        assert_eq!(keys(b"10.0.0.1", b"10.0.0.2"), keys(b"10.0.0.1", b"10.0.0.2"));
+        assert_ne!(keys(b"10.0.0.1", b"10.0.0.2"), keys(b"10.0.0.2", b"10.0.0.1"));
+        assert_ne!(keys(b"10.0.0.1", b"10.0.0.1"), keys(b"10.0.0.2", b"10.0.0.2"));
+        let parts: std::collections::HashSet<_> =
+            (0..1_000_u32).map(|i| partition(keys(b"10.0.0.1", &i.to_le_bytes()))).collect();
+        assert_eq!(parts.len(), PARTITIONS, "pairs of one client are spread");
+    }
+
+    #[test]
+    fn every_scope_stands_at_its_own_place() {
+        assert!(Scope::EACH.iter().enumerate().all(|(at, scope)| *scope as usize == at));
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use crate::{Entity, Keys, Origin, Others, Position, Scope, Text, Timestamp, printable};
+use crate::{Entity, Flow, Keys, Origin, Others, Position, Scope, Text, Timestamp, printable};
 
 /// What was understood of a record. Its texts are [`Text`] spans into `raw` and `decoded`.
 #[derive(Debug, Clone)]
@@ -58,6 +58,7 @@ pub enum Clock {
 pub enum Detail {
     Web(Web),
     Log(Log),
+    Flow(Flow),
 }
 
 /// One HTTP request and its response.
@@ -167,20 +168,32 @@ impl Event {
     }
 
     /// The bytes of one of this event's texts; empty where it is absent.
+    #[inline]
     #[must_use]
     pub fn text(&self, text: Text) -> &[u8] {
         text.of(&self.raw, &self.decoded)
     }
 
+    #[inline]
     #[must_use]
     pub fn web(&self) -> Option<&Web> {
         match &self.detail {
             Detail::Web(web) => Some(web),
-            Detail::Log(_) => None,
+            Detail::Log(_) | Detail::Flow(_) => None,
+        }
+    }
+
+    /// The flow this tells of; its source is the event's client.
+    #[must_use]
+    pub fn flow(&self) -> Option<&Flow> {
+        match &self.detail {
+            Detail::Flow(flow) => Some(flow),
+            Detail::Web(_) | Detail::Log(_) => None,
         }
     }
 
     /// Path of a web request: what is asked for up to the `?`.
+    #[inline]
     #[must_use]
     pub fn path(&self, web: &Web) -> &[u8] {
         let target = self.text(web.target);
@@ -188,6 +201,7 @@ impl Event {
     }
 
     /// Query of a web request, without its `?`; nothing where there is none.
+    #[inline]
     #[must_use]
     pub fn query(&self, web: &Web) -> Option<&[u8]> {
         let target = self.text(web.target);
@@ -200,6 +214,7 @@ impl Event {
         match &self.detail {
             Detail::Web(web) => Some(web.status),
             Detail::Log(log) => Some(log.status),
+            Detail::Flow(_) => None,
         }
         .filter(|&status| status != 0)
     }
@@ -232,8 +247,10 @@ impl Event {
                 self.web().map(|web| printable(&[self.text(web.method), b" ", self.path(web)].concat()).within(200).to_string())
             }
             Scope::Service => text(self.service).or_else(|| self.origin.reading.service.as_deref().map(str::to_owned)),
-            Scope::Host => text(self.host),
+            Scope::Host => text(self.host).or_else(|| self.origin.reading.host.as_deref().map(str::to_owned)),
             Scope::Source => Some(self.origin.name.to_string()),
+            Scope::Victim => self.flow().map(|flow| flow.destination.to_string()),
+            Scope::Pair => self.flow().zip(self.client).map(|(flow, client)| format!("{client} > {}", flow.destination)),
             Scope::All => Some("everything".to_owned()),
             Scope::Event => return Some(self.entity()),
         };

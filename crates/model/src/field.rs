@@ -1,7 +1,7 @@
 use std::net::IpAddr;
 
 use crate::others::mark;
-use crate::{Detail, Event, Level};
+use crate::{Detail, Event, Flow, Level};
 
 /// A field of an event, by its OpenTelemetry or ECS name. Look the name up once, then read it from every event.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -26,6 +26,24 @@ pub enum Field {
     Logger,
     /// In nanoseconds, as ECS counts it.
     Duration,
+    SourcePort,
+    SourceBytes,
+    SourcePackets,
+    DestinationAddress,
+    DestinationPort,
+    DestinationBytes,
+    DestinationPackets,
+    /// `tcp`, `udp`, `icmp`...
+    Transport,
+    /// Both directions together.
+    NetworkBytes,
+    NetworkPackets,
+    ProtocolNumber,
+    Direction,
+    TcpFlags,
+    ConnectionState,
+    /// What was done with a flow: `allowed` or `denied`.
+    Action,
     Template,
     Source,
     /// The record as it came.
@@ -81,6 +99,21 @@ const OWN: &[Field] = &[
     Field::Message,
     Field::Logger,
     Field::Duration,
+    Field::SourcePort,
+    Field::SourceBytes,
+    Field::SourcePackets,
+    Field::DestinationAddress,
+    Field::DestinationPort,
+    Field::DestinationBytes,
+    Field::DestinationPackets,
+    Field::Transport,
+    Field::NetworkBytes,
+    Field::NetworkPackets,
+    Field::ProtocolNumber,
+    Field::Direction,
+    Field::TcpFlags,
+    Field::ConnectionState,
+    Field::Action,
     Field::Template,
     Field::Source,
     Field::Raw,
@@ -107,7 +140,20 @@ impl Field {
     const fn names(&self) -> &'static Names {
         match self {
             Field::ClientAddress => {
-                const { &Names::new(&["client.address", "source.ip", "client.ip", "source.address", "c-ip", "remote_addr", "src_ip"]) }
+                const {
+                    &Names::new(&[
+                        "client.address",
+                        "source.ip",
+                        "client.ip",
+                        "source.address",
+                        "c-ip",
+                        "remote_addr",
+                        "src_ip",
+                        "id.orig_h",
+                        "srcip",
+                        "SRC",
+                    ])
+                }
             }
             Field::Method => const { &Names::new(&["http.request.method", "cs-method", "http.method"]) },
             Field::Url => const { &Names::new(&["url.original", "url.full", "cs-uri", "c-uri"]) },
@@ -129,6 +175,49 @@ impl Field {
             Field::Message => const { &Names::new(&["message", "body", "msg"]) },
             Field::Logger => const { &Names::new(&["log.logger", "logger", "process.name"]) },
             Field::Duration => const { &Names::new(&["event.duration", "duration"]) },
+            Field::SourcePort => {
+                const { &Names::new(&["source.port", "client.port", "src_port", "srcport", "spt", "id.orig_p", "SPT"]) }
+            }
+            Field::SourceBytes => const { &Names::new(&["source.bytes", "client.bytes"]) },
+            Field::SourcePackets => const { &Names::new(&["source.packets", "client.packets"]) },
+            Field::DestinationAddress => {
+                const {
+                    &Names::new(&[
+                        "destination.ip",
+                        "destination.address",
+                        "dst_ip",
+                        "dest_ip",
+                        "dstip",
+                        "dst",
+                        "id.resp_h",
+                        "DST",
+                    ])
+                }
+            }
+            Field::DestinationPort => {
+                const {
+                    &Names::new(&[
+                        "destination.port",
+                        "server.port",
+                        "dst_port",
+                        "dest_port",
+                        "dstport",
+                        "dpt",
+                        "id.resp_p",
+                        "DPT",
+                    ])
+                }
+            }
+            Field::DestinationBytes => const { &Names::new(&["destination.bytes", "server.bytes"]) },
+            Field::DestinationPackets => const { &Names::new(&["destination.packets", "server.packets"]) },
+            Field::Transport => const { &Names::new(&["network.transport"]) },
+            Field::NetworkBytes => const { &Names::new(&["network.bytes"]) },
+            Field::NetworkPackets => const { &Names::new(&["network.packets"]) },
+            Field::ProtocolNumber => const { &Names::new(&["network.iana_number"]) },
+            Field::Direction => const { &Names::new(&["network.direction"]) },
+            Field::TcpFlags => const { &Names::new(&["tcp.flags", "tcp_flags"]) },
+            Field::ConnectionState => const { &Names::new(&["network.connection.state"]) },
+            Field::Action => const { &Names::new(&["event.action"]) },
             Field::Template => const { &Names::new(&["log.record.template", "template"]) },
             Field::Source => const { &Names::new(&["log.file.path", "source"]) },
             Field::Raw => const { &Names::new(&["event.original", "log.record.original"]) },
@@ -179,6 +268,10 @@ impl Event {
             (Field::UserAgent, Detail::Web(web)) => text(web.user_agent),
             (Field::Domain, Detail::Web(web)) => text(web.domain),
             (Field::RequestBody, Detail::Web(web)) => text(web.body),
+            (field, Detail::Flow(flow)) => of_flow(field, flow).unwrap_or_else(|| match field {
+                Field::Message => text(flow.message),
+                _ => Value::Absent,
+            }),
             (Field::Message, Detail::Log(log)) => text(log.message),
             (Field::Logger, Detail::Log(log)) => text(log.logger),
             _ => Value::Absent,
@@ -192,6 +285,32 @@ impl Event {
         let named = |name: &&str| self.others.iter().find(|(key, _)| self.text(*key) == name.as_bytes());
         names.iter().find_map(named).map_or(Value::Absent, |(_, value)| Value::Text(self.text(value)))
     }
+}
+
+/// What stands in a field that only flows have.
+fn of_flow(field: &Field, flow: &Flow) -> Option<Value<'static>> {
+    // As for durations: a count that nobody knows is absent.
+    let count = |count: u64| if count == 0 { Value::Absent } else { Value::Number(count as f64) };
+    let name = |name: &'static str| if name.is_empty() { Value::Absent } else { Value::Text(name.as_bytes()) };
+    let ported = flow.icmp().is_none();
+    Some(match field {
+        Field::SourcePort if ported => count(flow.source_port.into()),
+        Field::SourceBytes => count(flow.bytes),
+        Field::SourcePackets => count(flow.packets),
+        Field::DestinationAddress => Value::Address(flow.destination),
+        Field::DestinationPort if ported => count(flow.destination_port.into()),
+        Field::DestinationBytes => count(flow.reverse_bytes),
+        Field::DestinationPackets => count(flow.reverse_packets),
+        Field::Transport => name(flow.transport()),
+        Field::NetworkBytes => count(flow.all_bytes()),
+        Field::NetworkPackets => count(flow.all_packets()),
+        Field::ProtocolNumber => count(flow.protocol.into()),
+        Field::Direction => name(flow.direction.name()),
+        Field::TcpFlags => count(flow.tcp_flags.into()),
+        Field::ConnectionState => name(flow.state.name()),
+        Field::Action => name(flow.action.name()),
+        _ => return None,
+    })
 }
 
 #[cfg(test)]
@@ -219,6 +338,41 @@ mod tests {
         event.keep(crate::Text::raw(0, 6), crate::Text::raw(7, 9));
         assert_eq!(event.get(&Field::named("status")), Value::Text(b"ok"));
         assert_eq!(event.get(&Field::named("http.request.method")), Value::Absent);
+    }
+
+    #[test]
+    fn a_flow_tells_its_parts_by_their_ecs_names() {
+        let record = crate::Record {
+            body: bytes::Bytes::from_static(b"denied"),
+            origin: crate::Origin::new("fw"),
+            position: crate::Position::default(),
+            received: crate::Timestamp::EPOCH,
+        };
+        let flow = Flow {
+            destination: "10.0.0.1".parse().unwrap(),
+            destination_port: 22,
+            protocol: Flow::TCP,
+            bytes: 40,
+            reverse_bytes: 2,
+            action: crate::Action::Denied,
+            message: crate::Text::raw(0, 6),
+            ..Flow::default()
+        };
+        let event = Event { client: "203.0.113.9".parse().ok(), ..Event::new(&record, Detail::Flow(flow)) };
+        for (name, value) in [
+            ("source.ip", Value::Address("203.0.113.9".parse().unwrap())),
+            ("destination.ip", Value::Address("10.0.0.1".parse().unwrap())),
+            ("destination.port", Value::Number(22.0)),
+            ("source.port", Value::Absent),
+            ("network.transport", Value::Text(b"tcp")),
+            ("network.bytes", Value::Number(42.0)),
+            ("event.action", Value::Text(b"denied")),
+            ("message", Value::Text(b"denied")),
+        ] {
+            assert_eq!(event.get(&Field::named(name)), value, "{name}");
+        }
+        assert_eq!(event.entity_of(crate::Scope::Victim).unwrap().name, "10.0.0.1".into());
+        assert_eq!(event.entity_of(crate::Scope::Pair).unwrap().name, "203.0.113.9 > 10.0.0.1".into());
     }
 
     #[test]

@@ -42,12 +42,18 @@ pub struct Verdict {
     pub since: Timestamp,
     /// How many events it stands for.
     pub count: u64,
+    /// It is about events before this one as well: what was told of its entity since then is a part of it.
+    pub gathers: bool,
     /// Where the event stands; ids of anomalies derive from it.
     pub origin: u64,
     pub position: Position,
     pub score: Score,
     pub severity: Severity,
     pub parts: Vec<Part>,
+    /// One in so many events scored as high, of those seen until now.
+    pub one_in: u64,
+    /// What would have kept it from being an anomaly, in words; empty for one that is none.
+    pub silenced_by: String,
     pub findings: Vec<Finding>,
     /// The line; none where a silence or another absence is what was found.
     pub evidence: Option<Evidence>,

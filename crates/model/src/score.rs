@@ -18,6 +18,13 @@ impl Score {
         if value.is_nan() { Score(0.0) } else { Score(value.clamp(0.0, 1.0)) }
     }
 
+    /// How odd it is that something so seldom happens: 0.2 for each power of ten, so 0.8 is one in 10,000 and 1 is one in
+    /// 100,000 or less. The common scale of everything that learns what is ordinary.
+    #[must_use]
+    pub fn of_tail(probability: f64) -> Score {
+        Score::new((-probability.max(f64::MIN_POSITIVE).log10() / 5.0) as f32)
+    }
+
     #[must_use]
     pub const fn value(self) -> f32 {
         self.0
@@ -106,6 +113,14 @@ mod tests {
         assert_eq!(Score::new(f32::INFINITY), Score::ONE);
         assert_eq!(Score::new(-3.0), Score::ZERO);
         assert_eq!(Score::new(0.874).to_string(), "87");
+    }
+
+    #[test]
+    fn what_happens_once_in_ten_thousand_times_scores_80() {
+        assert_eq!(Score::of_tail(1e-4).to_string(), "80");
+        assert_eq!(Score::of_tail(1.0), Score::ZERO);
+        assert_eq!(Score::of_tail(0.0), Score::ONE);
+        assert_eq!(Score::of_tail(f64::NAN), Score::ONE, "what cannot be told is not taken for ordinary");
     }
 
     #[test]

@@ -33,16 +33,19 @@ impl Text {
         Text { start: start as u32 | DECODED, len: (end - start) as u32 }
     }
 
+    #[inline]
     #[must_use]
     pub const fn is_absent(self) -> bool {
         self.start == u32::MAX
     }
 
+    #[inline]
     #[must_use]
     pub const fn is_empty(self) -> bool {
         self.len == 0
     }
 
+    #[inline]
     #[must_use]
     pub const fn len(self) -> usize {
         self.len as usize
@@ -65,6 +68,7 @@ impl Text {
 
     /// The bytes meant, given both buffers; empty where the text is absent or the buffers are not its own.
     #[must_use]
+    #[inline]
     pub fn of<'a>(self, raw: &'a [u8], decoded: &'a [u8]) -> &'a [u8] {
         if self.is_absent() {
             return &[];

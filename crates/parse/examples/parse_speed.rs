@@ -78,6 +78,7 @@ fn skeleton(event: &Event) -> u64 {
     match &event.detail {
         Detail::Web(web) => template::path_skeleton(event.text(web.method), event.path(web)),
         Detail::Log(log) => template::skeleton(event.text(log.message)),
+        Detail::Flow(flow) => template::skeleton(event.text(flow.message)),
     }
 }
 

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use lapwing_model::{Detail, Event, Level, Log, Others, Text, Web};
+use lapwing_model::{Detail, Event, Field, Level, Log, Others, Text, Value, Web};
 
 use crate::address::{address, with_port};
 use crate::line::number;
 use crate::names::{SLOTS, Slot};
-use crate::{Tools, access, duration, extract, level, names, time};
+use crate::{Tools, access, duration, extract, flows, level, names, time};
 
 /// The fields of one record that Lapwing knows the meaning of.
 #[derive(Debug)]
@@ -56,18 +56,30 @@ impl Draft {
         if self.is_web(event) {
             self.web(event);
         } else {
-            self.log(event);
+            return self.log(event);
         }
         self.keep_rest(event);
     }
 
     pub(crate) fn time(&mut self, event: &mut Event, tools: &mut Tools) {
         let text = self.values[Slot::Time as usize].1;
-        let written = event.text(text);
+        let (written, joined) = (event.text(text), self.date_and_time(event));
+        let written = joined.as_deref().unwrap_or(written);
         if let Some(stamp) = time::whole(written) {
             tools.zones.set(event, stamp);
             self.take(Slot::Time);
         }
+    }
+
+    /// Some write the day and the time of day as two fields.
+    fn date_and_time(&self, event: &Event) -> Option<Vec<u8>> {
+        let day = event.text(self.values[Slot::Time as usize].1);
+        if day.len() != 10 || event.others.is_empty() {
+            return None;
+        }
+        let other =
+            |name: &[u8]| event.others.iter().find(|(key, _)| event.text(*key) == name).map(|(_, value)| event.text(value));
+        Some([day, b" ", other(b"time")?, other(b"tz").unwrap_or_default()].concat())
     }
 
     pub(crate) fn level(&mut self, event: &mut Event) {
@@ -89,6 +101,12 @@ impl Draft {
                 *place = text;
             }
         };
+        // Zeek's uid is that of a connection.
+        let (name, uid) = self.values[Slot::User as usize];
+        if event.text(name) == b"uid" && event.get(&Field::DestinationAddress) != Value::Absent {
+            self.take(Slot::User);
+            self.put(Slot::Session, name, uid);
+        }
         let (user, session, host) =
             (self.take_said(Slot::User, event), self.take_said(Slot::Session, event), self.take_said(Slot::Host, event));
         set(&mut event.user, user);
@@ -154,6 +172,10 @@ impl Draft {
         if web.domain.is_absent() {
             web.domain = self.take_said(Slot::Domain, event);
         }
+        // Who watches the network calls the host that was asked for simply the host.
+        if web.domain.is_absent() && event.get(&Field::DestinationAddress) != Value::Absent {
+            web.domain = std::mem::take(&mut event.host);
+        }
         let body = if self.has(Slot::RequestBody) { Slot::RequestBody } else { Slot::Body };
         web.body = self.take_said(body, event);
         if event.client_text.is_absent() {
@@ -215,6 +237,8 @@ impl Draft {
             }
         }
         extract::from_message(event);
+        self.keep_rest(event);
+        flows::from_fields(event);
     }
 
     pub(crate) fn keep_rest(&self, event: &mut Event) {

@@ -50,10 +50,9 @@ impl std::fmt::Write for Shown {
     }
 }
 
-/// Sets the keys of an event whose texts and skeleton are set. `everything` is the key of [`Scope::All`].
-pub(crate) fn set(event: &mut Event, everything: u64) {
+/// Sets the keys of an event whose texts and skeleton are set.
+pub(crate) fn set(event: &mut Event) {
     let mut keys = event.keys;
-    keys.set(Scope::All, everything);
     keys.set(Scope::Source, event.origin.id.max(1));
     match event.client {
         Some(client) => {
@@ -64,17 +63,20 @@ pub(crate) fn set(event: &mut Event, everything: u64) {
         None => keys.name(Scope::Client, event.text(event.client_text)),
     }
     keys.name(Scope::User, event.text(event.user));
-    keys.name(Scope::Host, event.text(event.host));
-    let service = event.text(event.service);
+    let host = event.text(event.host);
     let reading = &event.origin.reading;
+    keys.name(Scope::Host, if host.is_empty() { named(&reading.host) } else { host });
+    let service = event.text(event.service);
     keys.name(Scope::Service, if service.is_empty() { named(&reading.service) } else { service });
     let session = event.text(event.session);
     keys.name(Scope::Session, if session.is_empty() { named(&reading.session) } else { session });
     if keys.get(Scope::Session).is_none() {
         keys.set(Scope::Session, keys.get(Scope::Client).unwrap_or(0));
     }
-    if let Detail::Web(_) = event.detail {
-        keys.set(Scope::Endpoint, event.skeleton.max(1));
+    match &event.detail {
+        Detail::Web(_) => keys.set(Scope::Endpoint, event.skeleton.max(1)),
+        Detail::Flow(flow) => keys.set(Scope::Victim, of_address(flow.destination).0),
+        Detail::Log(_) => {}
     }
     event.keys = keys;
 }

@@ -6,10 +6,13 @@
 //! A new format is one new file and two adjacent lines below: its module and its entry in [`FORMATS`].
 
 mod address;
+mod cef;
 mod cfdr;
 mod draft;
 mod duration;
 mod extract;
+mod firewall;
+mod flows;
 mod header;
 mod keys;
 mod level;
@@ -36,6 +39,7 @@ mod container;
 mod json;
 mod logfmt;
 mod syslog;
+mod zeek;
 
 /// The structured formats, in the order in which they are tried. What none of them reads is plain text.
 pub const FORMATS: &[Kind] = &[
@@ -43,6 +47,7 @@ pub const FORMATS: &[Kind] = &[
     Kind { name: "combined", also: &["common", "access", "apache", "nginx"], build: access::Access::build },
     Kind { name: "cri", also: &["kubernetes", "containerd"], build: container::Container::build },
     Kind { name: "syslog", also: &["rfc3164", "rfc5424"], build: syslog::Syslog::build },
+    Kind { name: "zeek", also: &["bro"], build: zeek::Zeek::build },
     Kind { name: "logfmt", also: &[], build: logfmt::Logfmt::build },
 ];
 

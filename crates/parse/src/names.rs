@@ -79,7 +79,7 @@ const NAMES: &[(Slot, &str)] = &[
             serviceContext.service kubernetes.container_name container_name",
     ),
     (Slot::Source, "source name"),
-    (Slot::Host, "host host.name hostname Hostname host_name syslog_hostname agent.hostname _HOSTNAME node"),
+    (Slot::Host, "host host.name hostname Hostname host_name syslog_hostname agent.hostname _HOSTNAME node devname"),
     (
         Slot::User,
         "user user.name username user_name userName remote_user enduser.id user.id user_id userId uid account \
@@ -93,12 +93,12 @@ const NAMES: &[(Slot, &str)] = &[
             ip_address remote_ip remoteIp remoteAddress remote_address src_ip source_ip sourceIp \
             httpRequest.remoteIp req.remoteAddress req.ip request.remote_ip request.client_ip ClientHost \
             net.peer.ip net.sock.peer.addr http.client_ip downstream_remote_address c-ip addr peer remote \
-            remote_host clientAddress client_address network.peer.address fwd",
+            remote_host clientAddress client_address network.peer.address fwd id.orig_h srcip srcaddr",
     ),
     (
         Slot::Method,
         "http.request.method method request_method http.method http_method httpRequest.requestMethod \
-            req.method request.method RequestMethod verb cs-method requestMethod",
+            req.method request.method RequestMethod http.http_method verb cs-method requestMethod",
     ),
     (
         Slot::Target,
@@ -123,23 +123,23 @@ const NAMES: &[(Slot, &str)] = &[
         Slot::Bytes,
         "http.response.body.size http.response.body.bytes http.response.bytes body_bytes_sent bytes_sent \
             bytes size httpRequest.responseSize response_size DownstreamContentSize sc-bytes content_length \
-            res.contentLength response.bytes",
+            res.contentLength response.bytes http.length",
     ),
     (
         Slot::Referrer,
         "http.request.header.referer http.request.referrer http_referer referer referrer httpRequest.referer \
-            req.headers.referer request.headers.Referer cs-referer request_Referer http_referrer",
+            req.headers.referer http.http_refer request.headers.Referer cs-referer request_Referer http_referrer",
     ),
     (
         Slot::UserAgent,
         "user_agent.original http_user_agent user_agent userAgent useragent agent httpRequest.userAgent \
             req.headers.user-agent request.headers.User-Agent http.user_agent http.request.header.user-agent \
-            request_User-Agent cs-user-agent user-agent ua",
+            http.http_user_agent request_User-Agent cs-user-agent user-agent ua",
     ),
     (
         Slot::Domain,
         "server.address url.domain destination.domain http_host vhost server_name http.host request.host \
-            req.headers.host authority RequestHost cs-host virtual_host domain",
+            req.headers.host http.hostname authority RequestHost cs-host virtual_host domain",
     ),
     (Slot::RequestBody, "http.request.body.content request_body http.request.body requestBody req.body post_data"),
     (

@@ -1,4 +1,4 @@
-use lapwing_model::{Detail, Event, Log, Record, Text, hash};
+use lapwing_model::{Detail, Event, Log, Record, Text};
 
 use crate::line::Line;
 use crate::names::Names;
@@ -41,7 +41,6 @@ pub struct Parser {
     formats: Vec<Box<dyn Format>>,
     tools: Tools,
     session_keys: SessionKeys,
-    everything: u64,
 }
 
 /// Longer lines are kept, but nothing is read from them.
@@ -57,7 +56,7 @@ impl Parser {
     #[must_use]
     pub fn new() -> Self {
         let formats = FORMATS.iter().map(|kind| (kind.build)()).collect();
-        Parser { formats, tools: Tools::default(), session_keys: SessionKeys::default(), everything: hash(b"everything") }
+        Parser { formats, tools: Tools::default(), session_keys: SessionKeys::default() }
     }
 
     /// Finds sessions by this key in the records of origins that name none.
@@ -89,7 +88,7 @@ impl Parser {
             event.session = Text::raw(start, end);
         }
         event.skeleton = skeleton(&event);
-        keys::set(&mut event, self.everything);
+        keys::set(&mut event);
         events.push(event);
         understood
     }
@@ -136,6 +135,7 @@ fn skeleton(event: &Event) -> u64 {
     match &event.detail {
         Detail::Web(web) => template::path_skeleton(event.text(web.method), event.path(web)),
         Detail::Log(log) => template::skeleton(event.text(log.message)),
+        Detail::Flow(flow) => template::skeleton(event.text(flow.message)),
     }
 }
 

@@ -8,7 +8,7 @@ use lapwing_model::{Detail, Event, Level, Log, Text};
 
 use crate::line::{Line, number, skip_spaces, word};
 use crate::time::{self, Stamp};
-use crate::{Format, Outcome, Tools, access, draft, extract, json, level};
+use crate::{Format, Outcome, Tools, access, cef, draft, extract, firewall, json, level, logfmt};
 
 #[derive(Debug)]
 pub(crate) struct Syslog;
@@ -35,6 +35,12 @@ impl Format for Syslog {
             level_of(priority, event);
             return structured(line, rest, event, tools).ok_or(BROKEN).map(|()| Some(NAME));
         }
+        let Cisco { host, marked, rest } = cisco(rest);
+        if priority.is_none()
+            && let Some(found) = bare(line, event, tools)?
+        {
+            return Ok(Some(found));
+        }
         let Some((stamp, used)) = time::leading(rest) else {
             return Ok(priority.map(|_| {
                 level_of(priority, event);
@@ -43,14 +49,71 @@ impl Format for Syslog {
             }));
         };
         let after = &rest[used..];
-        let after = if priority.is_some() { after.strip_prefix(b":").unwrap_or(after) } else { after };
-        if !after.starts_with(b" ") || (priority.is_none() && !is_headed(stamp, &rest[..used], after)) {
+        let after = if priority.is_some() || marked { without_zone(after) } else { after };
+        if marked && priority.is_none() && skip_spaces(after).first() != Some(&b'%') {
+            return Ok(None);
+        }
+        if !after.starts_with(b" ") || (priority.is_none() && !marked && !is_headed(stamp, &rest[..used], after)) {
             return Ok(None);
         }
         level_of(priority, event);
         tools.zones.set(event, stamp);
+        if !host.is_empty() {
+            event.host = line.text(host);
+            body(line, skip_spaces(after), event, tools);
+            return Ok(Some(NAME));
+        }
         host_and_body(line, skip_spaces(after), event, tools);
         Ok(Some(NAME))
+    }
+}
+
+/// What needs no header to be known: CEF, LEEF and the flow logs of a cloud.
+fn bare(line: Line<'_>, event: &mut Event, tools: &mut Tools) -> Outcome {
+    match line.bytes {
+        [b'C' | b'L', ..] => cef::read(line, event, tools),
+        [b'2'..=b'5', b' ', ..] => {
+            let Some([begin, end]) = firewall::vpc(line, event) else { return Ok(None) };
+            tools.zones.set(event, Stamp::Utc { second: begin, nano: 0 });
+            event.duration = std::time::Duration::from_secs(end.abs_diff(begin));
+            Ok(Some("vpc"))
+        }
+        _ => Ok(None),
+    }
+}
+
+/// What Cisco's devices write before the time.
+struct Cisco<'a> {
+    /// `router1` of `29: router1: `.
+    host: &'a [u8],
+    /// `*` or `.`: the clock is not set.
+    marked: bool,
+    rest: &'a [u8],
+}
+
+/// Steps over `29: `, `29: router1: ` and the mark of a clock that is not set; over nothing where no time follows.
+fn cisco(rest: &[u8]) -> Cisco<'_> {
+    let start = skip_spaces(rest);
+    let digits = start.iter().take(12).take_while(|byte| byte.is_ascii_digit()).count();
+    let numbered = digits > 0 && start[digits..].starts_with(b": ");
+    let (mut host, mut after) = (&[][..], if numbered { skip_spaces(&start[digits + 2..]) } else { start });
+    let (first, behind) = word(after);
+    if numbered && first.ends_with(b":") && is_host(&first[..first.len() - 1]) && !first.starts_with(b"%") {
+        (host, after) = (&first[..first.len() - 1], behind);
+    }
+    let marked = matches!(after.first(), Some(b'*' | b'.'));
+    let after = &after[usize::from(marked)..];
+    let timed = (numbered || marked) && (time::leading(after).is_some() || after.starts_with(b"%"));
+    if timed { Cisco { host, marked, rest: after } } else { Cisco { host: b"", marked: false, rest } }
+}
+
+/// Steps over the zone and the colon behind a time: ` UTC:`, `:`.
+fn without_zone(after: &[u8]) -> &[u8] {
+    let zone = after.strip_prefix(b" ").unwrap_or(after);
+    let letters = zone.iter().take(6).take_while(|byte| byte.is_ascii_uppercase()).count();
+    match zone.get(letters) {
+        Some(b':') if letters > 0 || zone.len() == after.len() => &zone[letters + 1..],
+        _ => after,
     }
 }
 
@@ -92,7 +155,7 @@ fn is_host(word: &[u8]) -> bool {
 /// What follows the time of RFC 3164: host, program, message.
 pub(crate) fn host_and_body(line: Line<'_>, rest: &[u8], event: &mut Event, tools: &mut Tools) {
     let (host, after) = word(rest);
-    if !is_host(host) {
+    if !is_host(host) || matches!(host.first(), Some(b'%')) {
         return body(line, rest, event, tools);
     }
     event.host = line.said(host);
@@ -130,6 +193,9 @@ fn tag(bytes: &[u8]) -> Option<Tag<'_>> {
 /// Program and message. A message may be a line of another format: JSON (also after CEE's cookie), an access log.
 fn body(line: Line<'_>, rest: &[u8], event: &mut Event, tools: &mut Tools) {
     let mut message = skip_spaces(rest);
+    message = message.strip_prefix(b"\xef\xbb\xbf").unwrap_or(message);
+    // Cisco has the colon behind the host apart from it.
+    message = message.strip_prefix(b": ").map_or(message, skip_spaces);
     let mut program: &[u8] = b"";
     if let Some(tag) = tag(message) {
         (program, message) = (tag.name, tag.rest);
@@ -141,8 +207,12 @@ fn body(line: Line<'_>, rest: &[u8], event: &mut Event, tools: &mut Tools) {
     finish(line, program, message, event, tools);
 }
 
-/// The program without its path and without the module in parentheses: `sshd` of `sshd(pam_unix)`.
+/// The program without its path and without the module in parentheses: `sshd` of `sshd(pam_unix)`; of `%ASA-6-302013` the
+/// part of the system that speaks.
 fn service(program: &[u8]) -> &[u8] {
+    if let Some(tag) = program.strip_prefix(b"%") {
+        return &tag[..memchr::memchr(b'-', tag).unwrap_or(tag.len())];
+    }
     let name = &program[memchr::memrchr(b'/', program).map_or(0, |at| at + 1)..];
     let name = if name.is_empty() { program } else { name };
     &name[..memchr::memchr(b'(', name).filter(|&at| at > 0).unwrap_or(name.len())]
@@ -160,6 +230,13 @@ fn finish(line: Line<'_>, program: &[u8], message: &[u8], event: &mut Event, too
     let inner = message.strip_prefix(b"@cee:").map_or(message, skip_spaces);
     let found = match inner.first() {
         Some(b'{') => json::read(line.within(inner), event, tools),
+        Some(b'C' | b'L') if inner.starts_with(b"CEF:") || inner.starts_with(b"LEEF:") => {
+            cef::read(line.within(inner), event, tools)
+        }
+        // FortiGate writes pairs and nothing else.
+        Some(b'd' | b'l') if inner.starts_with(b"date=") || inner.starts_with(b"logver=") => {
+            logfmt::read(line.within(inner), event, tools)
+        }
         Some(_) if memchr::memchr(b'[', &inner[..inner.len().min(200)]).is_some() => {
             access::read(line.within(inner), event, tools)
         }
@@ -169,6 +246,9 @@ fn finish(line: Line<'_>, program: &[u8], message: &[u8], event: &mut Event, too
         if event.clock == lapwing_model::Clock::Received {
             (event.at, event.clock) = (at, clock);
         }
+        return;
+    }
+    if firewall::read(line, program, message, event) {
         return;
     }
     let log = Log { message: line.text(message.trim_ascii()), logger: line.said(program), status: 0 };
@@ -191,7 +271,8 @@ fn structured(line: Line<'_>, rest: &[u8], event: &mut Event, tools: &mut Tools)
     let rest = match rest {
         [b'-', after @ ..] => after,
         [b'[', ..] => data(line, rest, event)?,
-        _ => return None,
+        // Some leave the data out, and not even write that there is none.
+        _ => rest,
     };
     if line.said(id) != Text::ABSENT {
         draft::keep(event, b"msgid", line.text(id));
@@ -211,12 +292,29 @@ fn data<'a>(line: Line<'_>, mut rest: &'a [u8], event: &mut Event) -> Option<&'a
             let value = &parameter[equals + 2..];
             let close = unescaped_quote(value)?;
             let name = line.text(&parameter[..equals]);
-            event.keep(name, line.text(&value[..close]));
+            let value_text = unescaped(line, &value[..close], event);
+            event.keep(name, value_text);
             rest = &value[close + 1..];
         }
         rest = rest.strip_prefix(b"]")?;
     }
     Some(rest)
+}
+
+/// Without the backslashes before `"`, `]` and themselves.
+fn unescaped(line: Line<'_>, value: &[u8], event: &mut Event) -> Text {
+    if memchr::memchr(b'\\', value).is_none() {
+        return line.text(value);
+    }
+    let mut plain = Vec::with_capacity(value.len());
+    for (at, &byte) in value.iter().enumerate() {
+        let escapes = byte == b'\\' && matches!(value.get(at + 1), Some(b'"' | b']' | b'\\'));
+        let escaped = at > 0 && value[..at].iter().rev().take_while(|before| **before == b'\\').count() % 2 == 1;
+        if !escapes || escaped {
+            plain.push(byte);
+        }
+    }
+    draft::store(event, &plain)
 }
 
 fn unescaped_quote(value: &[u8]) -> Option<usize> {
@@ -233,5 +331,7 @@ fn unescaped_quote(value: &[u8]) -> Option<usize> {
     }
 }
 
+#[cfg(test)]
+mod sent;
 #[cfg(test)]
 mod tests;

@@ -72,6 +72,19 @@ pub(crate) fn told(line: impl AsRef<[u8]>) -> String {
             say("logger", text(log.logger));
             say("message", text(log.message));
         }
+        Detail::Flow(flow) => {
+            let number = |number: u64| if number == 0 { String::new() } else { number.to_string() };
+            say("flow", format!("{}:{}>{}:{}", flow.transport(), flow.source_port, flow.destination, flow.destination_port));
+            say("state", flow.state.name().to_owned());
+            say("action", flow.action.name().to_owned());
+            say("direction", flow.direction.name().to_owned());
+            say("flags", number(flow.tcp_flags.into()));
+            say("bytes", number(flow.bytes));
+            say("packets", number(flow.packets));
+            say("back", number(flow.reverse_bytes));
+            say("packets-back", number(flow.reverse_packets));
+            say("message", text(flow.message));
+        }
     }
     for (name, value) in event.others.iter() {
         say(&format!("+{}", text(name)), text(value));

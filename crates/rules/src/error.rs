@@ -14,6 +14,8 @@ pub struct RuleError {
     pub message: String,
     /// What to do about it.
     pub help: Option<String>,
+    /// Nothing is wrong with the rule, but it waits for a setting, and is left out until then: a warning.
+    pub waits: bool,
 }
 
 impl fmt::Display for RuleError {
@@ -65,8 +67,21 @@ impl Problems {
         self.push(at, format!("unknown {what} {}", quoted(word)), help);
     }
 
+    /// The rule needs a setting that is not there.
+    pub(crate) fn waits(&mut self, at: Position, message: impl Into<String>, help: impl Into<String>) {
+        self.push(at, message.into(), Some(help.into()));
+        self.found.iter_mut().rev().take(1).for_each(|problem| problem.waits = true);
+    }
+
     fn push(&mut self, at: Position, message: String, help: Option<String>) {
-        self.found.push(RuleError { file: Arc::clone(&self.file), line: at.line, column: at.column, message, help });
+        self.found.push(RuleError {
+            file: Arc::clone(&self.file),
+            line: at.line,
+            column: at.column,
+            message,
+            help,
+            waits: false,
+        });
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -88,7 +103,8 @@ pub(crate) fn quoted(text: &str) -> String {
 }
 
 /// The nearest of the known words, if it is near enough to be a slip of the fingers.
-pub(crate) fn did_you_mean<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+#[must_use]
+pub fn did_you_mean<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     if word.len() > 64 {
         return None;
     }

@@ -55,7 +55,7 @@ pub use check::check;
 pub use condition::Condition;
 pub use correlation::{Correlations, Counters, Fired, Limits, LoadError};
 pub use date::TimePart;
-pub use error::{Position, RuleError};
+pub use error::{Position, RuleError, did_you_mean};
 pub use explain::{Line, explain};
 pub use matcher::{RuleSet, Scratch};
 pub use modifier::Placeholders;

@@ -336,7 +336,11 @@ impl Modifiers {
             let Some((name, after)) = after.split_once('%') else { break };
             let Some(values) = known.get(name) else {
                 let message = format!("the placeholder {} has no values", quoted(&format!("%{name}%")));
-                problems.add_with(at, message, "give its values in the settings, or remove the modifier 'expand'");
+                problems.waits(
+                    at,
+                    message,
+                    format!("give its values with rules.placeholders.{name}; until then the rule is left out"),
+                );
                 return None;
             };
             if done.len().saturating_mul(values.len()) > TESTS {

@@ -307,7 +307,7 @@ mod tests {
             (RULE.replace("a: 1", "a: []"), "x.yml:5:8: 'a' has an empty list of values"),
             (
                 RULE.replace("a: 1", "a|expand: '%x%'"),
-                "x.yml:5:15: the placeholder '%x%' has no values; give its values in the settings, or remove the modifier 'expand'",
+                "x.yml:5:15: the placeholder '%x%' has no values; give its values with rules.placeholders.x; until then the rule is left out",
             ),
         ] {
             assert_eq!(errors(&yaml), [wrong], "{yaml}");

@@ -20,6 +20,12 @@ pub mod loss {
     pub const REFUSED: &str = "refused";
     /// Records that were received but not handed on, because the source had to end.
     pub const CUT_OFF: &str = "cut_off";
+    /// Messages that ended before they should.
+    pub const MALFORMED: &str = "malformed";
+    /// The newest datagrams while the pipeline was behind.
+    pub const INTAKE_FULL: &str = "intake_full";
+    /// Datagrams that the kernel dropped because its receive buffer was full.
+    pub const KERNEL: &str = "kernel_drops";
     /// Attempts at files that could not be read.
     pub const UNREADABLE: &str = "unreadable";
     /// Compressed files among those to be followed: nobody appends lines to them.

@@ -11,12 +11,19 @@ mod counters;
 mod error;
 pub mod files;
 mod find;
+pub mod frames;
 pub mod lines;
+mod listen;
 pub mod multiline;
 mod push;
+mod senders;
+pub mod tls;
 mod unpack;
 
 pub mod stdin;
+pub mod syslog_tcp;
+pub mod syslog_tls;
+pub mod syslog_udp;
 pub mod tail;
 pub mod tcp;
 
@@ -101,6 +108,9 @@ macro_rules! sources {
 
 sources! {
     stdin
+    syslog_tcp
+    syslog_tls
+    syslog_udp
     tail
     tcp
 }

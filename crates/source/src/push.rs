@@ -11,9 +11,9 @@ use tokio::sync::{oneshot, watch};
 use tokio::time::Instant;
 
 use crate::counters::{Tally, loss};
-use crate::lines::{Framer, Line};
+use crate::lines::Line;
 use crate::multiline::Joiner;
-use crate::{Accepted, BLOCK, BLOCK_BYTES, Block, Context, Intake};
+use crate::{Accepted, BLOCK, BLOCK_BYTES, Block, Context, Intake, frames, lines};
 
 /// A block is put this long after its first record at the latest.
 const LINGER: Duration = Duration::from_millis(5);
@@ -62,7 +62,7 @@ pub(crate) struct Shared {
     pub(crate) intake: Intake,
     pub(crate) origin: Arc<Origin>,
     pub(crate) tally: Arc<Tally>,
-    clock: fn() -> Timestamp,
+    pub(crate) clock: fn() -> Timestamp,
     numbers: Arc<Numbers>,
 }
 
@@ -71,13 +71,73 @@ impl Shared {
         let numbers = Arc::new(Numbers::starting_at((context.clock)()));
         Shared { intake: context.intake.clone(), origin, tally, clock: context.clock, numbers }
     }
+
+    /// The same for records of another origin.
+    pub(crate) fn of(&self, origin: Arc<Origin>, tally: Arc<Tally>) -> Shared {
+        Shared { origin, tally, ..self.clone() }
+    }
+}
+
+/// What cuts the stream into records.
+#[derive(Debug)]
+pub(crate) enum Cutter {
+    Lines(lines::Framer),
+    Syslog(frames::Framer),
+}
+
+impl Cutter {
+    fn feed(&mut self, chunk: Bytes) {
+        match self {
+            Cutter::Lines(framer) => framer.feed(chunk),
+            Cutter::Syslog(framer) => framer.feed(chunk),
+        }
+    }
+
+    fn next_line(&mut self) -> Option<Line> {
+        match self {
+            Cutter::Lines(framer) => framer.next_line(),
+            Cutter::Syslog(framer) => framer.next_line(),
+        }
+    }
+
+    fn finish(&mut self) -> Option<Line> {
+        match self {
+            Cutter::Lines(framer) => framer.finish(),
+            Cutter::Syslog(framer) => framer.finish(),
+        }
+    }
+
+    fn pending(&self) -> usize {
+        match self {
+            Cutter::Lines(framer) => framer.pending(),
+            Cutter::Syslog(framer) => framer.pending(),
+        }
+    }
+
+    fn limit(&mut self, max: usize) {
+        match self {
+            Cutter::Lines(framer) => framer.limit(max),
+            Cutter::Syslog(framer) => framer.limit(max),
+        }
+    }
+
+    /// Counts what was cut or broke off.
+    fn count(&mut self, tally: &Tally) {
+        match self {
+            Cutter::Lines(framer) => tally.lost(loss::TOO_LONG, framer.take_too_long()),
+            Cutter::Syslog(framer) => {
+                tally.lost(loss::TOO_LONG, framer.take_too_long());
+                tally.lost(loss::MALFORMED, framer.take_broken());
+            }
+        }
+    }
 }
 
 /// One stream of bytes on its way to becoming blocks.
 #[derive(Debug)]
 pub(crate) struct Feed {
     shared: Shared,
-    framer: Framer,
+    framer: Cutter,
     joiner: Option<Joiner>,
     batch: Vec<Record>,
     /// How many bytes are in the batch.
@@ -90,11 +150,11 @@ pub(crate) struct Feed {
 }
 
 impl Feed {
-    pub(crate) fn new(shared: Shared, max_line: usize, multiline: bool) -> Feed {
+    pub(crate) fn new(shared: Shared, framer: Cutter, multiline: bool) -> Feed {
         let now = Instant::now();
         Feed {
             shared,
-            framer: Framer::new(max_line),
+            framer,
             joiner: multiline.then(Joiner::default),
             batch: Vec::new(),
             bytes: 0,
@@ -116,7 +176,7 @@ impl Feed {
                 self.put().await?;
             }
         }
-        self.shared.tally.lost(loss::TOO_LONG, self.framer.take_too_long());
+        self.framer.count(&self.shared.tally);
         Ok(())
     }
 
@@ -142,7 +202,7 @@ impl Feed {
         while let Some(line) = self.framer.finish() {
             self.take(line, received);
         }
-        self.shared.tally.lost(loss::TOO_LONG, self.framer.take_too_long());
+        self.framer.count(&self.shared.tally);
         self.release();
         if !self.batch.is_empty() {
             self.put().await?;

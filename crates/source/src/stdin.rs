@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
-use crate::push::{self, Ended, Feed, Shared, stopped};
+use crate::push::{self, Cutter, Ended, Feed, Shared, stopped};
 use crate::{Built, Closed, Context, Source, SourceError, Task, lines};
 
 pub(crate) const SUMMARY: &str = "lines from standard input";
@@ -59,7 +59,8 @@ impl Stdin {
     async fn follow(self, context: Context) -> Result<(), SourceError> {
         let tally = context.counters.source("stdin", &push::LOSSES);
         let origin = Origin::read_as("stdin", self.settings.reading);
-        let mut feed = Feed::new(Shared::new(&context, origin, tally), self.settings.max_line, self.settings.multiline);
+        let lines = Cutter::Lines(lines::Framer::new(self.settings.max_line));
+        let mut feed = Feed::new(Shared::new(&context, origin, tally), lines, self.settings.multiline);
         let (sender, mut chunks) = mpsc::channel(4);
         // A thread of its own, which nobody waits for: a read of a terminal can not be called off, and tokio's own reader
         // would keep the runtime from ending.

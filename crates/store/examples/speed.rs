@@ -62,6 +62,8 @@ fn anomaly(number: u64) -> Anomaly {
         parts: vec![Part { detector: "windows".into(), rule: "error-rate".into(), value: 0.7 }],
         expected: "at most 3 a minute".into(),
         observed: format!("{} a minute", dice % 900),
+        one_in: 0,
+        silenced_by: String::new(),
         evidence: (0..3).map(|line| evidence(number * 3 + line)).collect(),
         state: State::Open,
         note: String::new(),
@@ -91,7 +93,7 @@ fn store(dir: &Path, rows: u64) -> Result<()> {
         later.chunks(100).try_for_each(|batch| store.put(batch))
     })?;
     for number in (0..rows).step_by(1000) {
-        store.set(anomaly(number).id, &lapwing_store::Change { state: Some(State::Real), note: None })?;
+        store.set(anomaly(number).id, &lapwing_store::Change { state: Some(State::Real), ..Default::default() })?;
     }
     pages(&store.reader()?)?;
     let opened = Instant::now();

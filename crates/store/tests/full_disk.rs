@@ -65,6 +65,8 @@ fn anomaly(number: u64) -> Anomaly {
         parts: vec![],
         expected: String::new(),
         observed: String::new(),
+        one_in: 0,
+        silenced_by: String::new(),
         evidence: vec![Evidence { file: "a.log".into(), line: number, text: "x y z ".repeat(200).into() }],
         state: State::Open,
         note: String::new(),

@@ -36,6 +36,12 @@ pub(super) struct Bucket {
     /// How many of them brought something new.
     fresh: u64,
     over: bool,
+    /// Nothing for most: they count events only, and tell of none.
+    contents: Option<Box<Contents>>,
+}
+
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+struct Contents {
     /// The different values in it, the oldest first.
     values: Vec<u64>,
     filled: Vec<Place>,
@@ -65,18 +71,24 @@ impl Bucket {
         if self.over {
             return Poured::Still;
         }
-        let known = value.is_some_and(|value| self.values.contains(&value));
+        let known = value.is_some_and(|value| self.contents.as_ref().is_some_and(|contents| contents.values.contains(&value)));
         if !known {
             self.fresh += 1;
-            self.values.extend(value);
+            if let Some(value) = value {
+                self.contents.get_or_insert_default().values.push(value);
+            }
             self.empty_at = self.empty_at.max(self.last).saturating_add(shape.leak);
         }
         if self.empty_at.saturating_sub(self.last) > shape.window() {
             self.over = true;
-            return Poured::Over(std::mem::take(&mut self.filled));
+            // What it told of before is of no more use: from now on everything belongs to it.
+            return Poured::Over(self.contents.take().map_or(Vec::new(), |contents| contents.filled));
         }
-        if let Some(place) = place.filter(|_| self.filled.len() < REMEMBERED) {
-            self.filled.push(place);
+        if let Some(place) = place {
+            let filled = &mut self.contents.get_or_insert_default().filled;
+            if filled.len() < REMEMBERED {
+                filled.push(place);
+            }
         }
         Poured::Held
     }
@@ -126,10 +138,10 @@ impl Bucket {
             *self = Bucket::default();
             return;
         }
-        if !self.over && !self.values.is_empty() {
+        if let Some(contents) = self.contents.as_mut().filter(|contents| !contents.values.is_empty()) {
             let level = usize::try_from(self.empty_at.saturating_sub(now.max(self.last)) / shape.leak).unwrap_or(usize::MAX);
-            let gone = self.values.len().saturating_sub(level.saturating_add(1));
-            self.values.drain(..gone);
+            let gone = contents.values.len().saturating_sub(level.saturating_add(1));
+            contents.values.drain(..gone);
         }
     }
 }

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use lapwing_model::{Event, Field, Scope, Value, hash};
-use lapwing_rules::{Rule, RuleError, RuleSet};
+use lapwing_rules::{Position, Rule, RuleError, RuleSet};
 
 use super::run::lines;
 use super::scenario::{self, SCOPES, Scenario, Written};
 use super::when::When;
+use crate::glance::Glance;
 use crate::logsource::{self, Asked};
 
 /// All behaviours, compiled per scope. Immutable and shared by all partitions.
@@ -22,9 +23,13 @@ pub(super) struct Plan {
     pub(super) scope: Scope,
     /// In the order of [`When::ALL`].
     pub(super) groups: Vec<Group>,
+    /// What an event must be for any of them.
+    pub(super) glance: Glance,
     /// Some of the groups need a look at the address.
     pub(super) looks: bool,
     pub(super) buckets: Vec<Counted>,
+    /// Some of the buckets cover their entity.
+    pub(super) covers: bool,
 }
 
 /// Detections that look at the same events.
@@ -88,6 +93,12 @@ impl Behaviours {
         self.plans.iter().flat_map(|plan| plan.buckets.iter().map(|counted| counted.scenario.name.as_str()))
     }
 
+    /// Whether the bucket only opens the way for others.
+    #[must_use]
+    pub fn is_gate(&self, name: &str) -> bool {
+        self.plans.iter().flat_map(|plan| &plan.buckets).any(|counted| counted.scenario.name == name && counted.scenario.is_gate)
+    }
+
     /// The runs of lines that a bucket must (true) or must not (false) overflow of, by its own account.
     pub fn examples(&self, name: &str) -> impl Iterator<Item = (bool, Vec<String>)> {
         let counted = self.plans.iter().flat_map(|plan| &plan.buckets).find(|counted| counted.scenario.name == name);
@@ -108,11 +119,13 @@ impl Plan {
         let needed: Vec<&Written> = all.iter().filter(|written| mine(written) || named(&written.rule)).collect();
         let groups: Vec<Group> = When::ALL.iter().filter_map(|(_, when)| Group::new(*when, &needed, errors)).collect();
         let looks = groups.iter().any(|group| matches!(group.when, When::Hidden | When::Payload));
-        let mut plan = Plan { scope, groups, looks, buckets: Vec::new() };
+        let glance = groups.iter().fold(Glance::NOTHING, |all, group| all.or(group.when.glance()));
+        let mut plan = Plan { scope, groups, glance, looks, buckets: Vec::new(), covers: scenarios().any(|(_, scenario)| scenario.covers) };
         for (rule, scenario) in scenarios() {
             if let Err(message) = plan.add(rule, scenario) {
                 let (file, message) = (Arc::clone(&rule.file), format!("the bucket '{}': {message}", scenario.name));
-                errors.push(RuleError { file, line: rule.position.line, column: rule.position.column, message, help: None });
+                let Position { line, column } = scenario.position;
+                errors.push(RuleError { file, line, column, message, help: None, waits: false });
             }
         }
         (!plan.buckets.is_empty()).then_some(plan)

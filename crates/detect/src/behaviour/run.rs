@@ -15,6 +15,9 @@ pub struct Step {
     line: String,
 }
 
+/// Lines of one step.
+const MOST: u32 = 10_000;
+
 /// The first moment of every run.
 const START: i64 = 1_740_823_200;
 
@@ -32,10 +35,11 @@ fn step(node: &Node) -> Result<Step, (&Node, String)> {
         Some(entry.value.scalar()?.text.as_str())
     };
     let step = || {
-        let (times, every) = (get("times")?.parse().ok()?, get("every").map_or(Some(1_000_000_000), nanos)?);
+        let times = get("times")?.parse().ok().filter(|times| *times <= MOST)?;
+        let every = get("every").map_or(Some(1_000_000_000), nanos)?;
         Some(Step { times, every, line: get("line")?.to_owned() })
     };
-    step().ok_or_else(|| (node, "a step of a test is a line, or has 'times' (a number), 'every' (a duration) and 'line'".to_owned()))
+    step().ok_or_else(|| (node, "a step of a test is a line, or has 'times' (at most 10000), 'every' (a duration) and 'line'".to_owned()))
 }
 
 /// The lines of a run. `{n}` is the number of the line, `{n%7}` the rest of dividing it by 7; `{clf}`, `{iso}` and

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use lapwing_model::{Field, Scope};
-use lapwing_rules::{Entry, Kind, Level, Node, Rule, RuleError};
+use lapwing_rules::{Entry, Kind, Level, Node, Position, Rule, RuleError, did_you_mean};
 
 use super::bucket::Shape;
 use super::run::{Run, runs};
@@ -13,6 +13,8 @@ use super::when::When;
 /// One bucket of a behaviour.
 #[derive(Debug, Clone)]
 pub struct Scenario {
+    /// Where it begins in its file.
+    pub(super) position: Position,
     pub name: String,
     pub class: String,
     pub level: Level,
@@ -58,7 +60,7 @@ const KEYS: [&str; 15] = [
     "tests",
 ];
 
-const PLACEHOLDERS: [&str; 5] = ["{count}", "{distinct}", "{capacity}", "{span}", "{value}"];
+const PLACEHOLDERS: [&str; 6] = ["{count}", "{distinct}", "{capacity}", "{span}", "{value}", "{key}"];
 
 /// The buckets that a rule describes; none where it is an ordinary rule.
 ///
@@ -87,15 +89,26 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     fn wrong(&mut self, node: &Node, message: impl Into<String>) {
-        let (line, column) = (node.position.line, node.position.column);
-        self.errors.push(RuleError { file: Arc::clone(&self.rule.file), line, column, message: message.into(), help: None });
+        self.wrong_at(node.position, message.into(), None);
+    }
+
+    fn wrong_at(&mut self, Position { line, column }: Position, message: String, help: Option<String>) {
+        self.errors.push(RuleError { file: Arc::clone(&self.rule.file), line, column, message, help, waits: false });
+    }
+
+    /// A word is none of those known: says which was probably meant, else which there are.
+    fn unknown(&mut self, at: Position, message: String, word: &str, known: &[&str]) {
+        let near = did_you_mean(word, known.iter().copied()).map(|near| format!("did you mean '{near}'?"));
+        let help = near.unwrap_or_else(|| format!("use one of {}", known.join(", ")));
+        self.wrong_at(at, message, Some(help));
     }
 
     fn when(&mut self) -> When {
         let Some((_, node)) = self.rule.extra.iter().find(|(key, _)| key == "when") else { return When::Any };
-        let found = node.scalar().and_then(|scalar| When::ALL.iter().find(|(name, _)| *name == scalar.text));
+        let text = node.scalar().map_or("", |scalar| scalar.text.as_str());
+        let found = When::ALL.iter().find(|(name, _)| *name == text);
         if found.is_none() {
-            self.wrong(node, format!("the 'when' of a behaviour must be one of {}", When::ALL.map(|(name, _)| name).join(", ")));
+            self.unknown(node.position, format!("unknown 'when' of a behaviour: '{text}'"), text, &When::ALL.map(|(name, _)| name));
         }
         found.map_or(When::Any, |(_, when)| *when)
     }
@@ -106,8 +119,7 @@ impl Reader<'_> {
             return None;
         };
         for entry in entries.iter().filter(|entry| !KEYS.contains(&entry.key.as_str())) {
-            let message = format!("unknown key '{}' of a bucket; there are {}", entry.key, KEYS.join(", "));
-            self.wrong(&Node { position: entry.position, kind: Kind::Null }, message);
+            self.unknown(entry.position, format!("unknown key '{}' of a bucket", entry.key), &entry.key, &KEYS);
         }
         let get = |key: &str| entries.iter().find(|entry| entry.key == key).map(|entry| &entry.value);
         let name = self.needed(node, entries, "name")?;
@@ -118,6 +130,7 @@ impl Reader<'_> {
         let reason = self.text(get("reason")).unwrap_or_else(|| format!("{{count}} events of '{name}' within {{span}}"));
         self.placeholders(get("reason").unwrap_or(node), &reason);
         let scenario = Scenario {
+            position: node.position,
             class,
             level: self.level(get("level"))?,
             scope,
@@ -163,8 +176,9 @@ impl Reader<'_> {
         let names: Vec<&str> = node.many().iter().filter_map(|node| Some(node.scalar()?.text.as_str())).collect();
         let scope = names.first().and_then(|first| SCOPES.iter().find(|(name, _)| name == first));
         let Some((_, scope)) = scope else {
-            let known = SCOPES.map(|(name, _)| name).join(", ");
-            self.wrong(node, format!("the 'key' of a bucket must begin with one of {known}"));
+            let known = SCOPES.map(|(name, _)| name);
+            let first = names.first().copied().unwrap_or_default();
+            self.unknown(node.position, format!("the 'key' of a bucket cannot begin with '{first}'"), first, &known);
             return None;
         };
         Some((*scope, names[1..].iter().map(|name| Field::named(name)).collect()))
@@ -175,7 +189,7 @@ impl Reader<'_> {
         let levels = [Level::Informational, Level::Low, Level::Medium, Level::High, Level::Critical];
         let found = levels.into_iter().find(|level| level.name() == text);
         if let (None, Some(node)) = (found, node) {
-            self.wrong(node, format!("unknown level '{text}'; use one of {}", levels.map(Level::name).join(", ")));
+            self.unknown(node.position, format!("unknown level '{text}'"), &text, &levels.map(Level::name));
         }
         found
     }
@@ -242,10 +256,10 @@ mod tests {
     fn what_is_wrong_is_told_with_its_place() {
         for (bucket, wrong) in [
             ("  - 7\n", "x.yml:7:5: a bucket is a map, this is a single value"),
-            ("  - {name: n, key: planet, capacity: 1, leak: 1s}\n", "x.yml:7:20: the 'key' of a bucket must begin with one of"),
+            ("  - {name: n, key: planet, capacity: 1, leak: 1s}\n", "x.yml:7:20: the 'key' of a bucket cannot begin with 'planet'; use one of client.address, "),
             ("  - {name: n, key: user.name, capacity: 0, leak: 1s}\n", "x.yml:7:41: the 'capacity' of a bucket must be a number"),
             ("  - {name: n, key: user.name, capacity: 1, leak: 1y}\n", "x.yml:7:50: the 'leak' of a bucket must be a duration"),
-            ("  - {name: n, key: user.name, capacity: 1, leek: 1s}\n", "x.yml:7:44: unknown key 'leek' of a bucket; there are"),
+            ("  - {name: n, key: user.name, capacity: 1, leek: 1s}\n", "x.yml:7:44: unknown key 'leek' of a bucket; did you mean 'leak'?"),
             ("  - {name: n, key: user.name, capacity: 1, leak: 1s, reason: '{x}'}\n", "x.yml:7:62: unknown placeholder"),
         ] {
             let errors = read(bucket).expect_err(bucket);

@@ -45,9 +45,13 @@ fn filled(reason: &str, bucket: &Bucket, event: &Event, counted: &Counted, span:
         .replace("{distinct}", &bucket.distinct().to_string())
         .replace("{capacity}", &counted.scenario.shape.capacity.to_string())
         .replace("{span}", span);
-    if text.contains("{value}") {
-        // Last, since the value is attacker text and may contain a placeholder.
-        text = text.replace("{value}", &counted.scenario.distinct.as_ref().map_or(String::new(), |field| shown(event, field)));
+    // Last, since values are attacker text and may contain a placeholder: each is put in where the reason itself has one.
+    if let Some((before, after)) = text.split_once("{key}") {
+        let key: Vec<_> = counted.scenario.within.iter().map(|field| shown(event, field)).collect();
+        text = [before, &key.join(" "), after].concat();
+    } else if let Some((before, after)) = text.split_once("{value}") {
+        let value = counted.scenario.distinct.as_ref().map_or(String::new(), |field| shown(event, field));
+        text = [before, &value, after].concat();
     }
     text
 }

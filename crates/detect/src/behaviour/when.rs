@@ -1,7 +1,9 @@
 //! Which events a detection looks at, asked before it: most lines of most logs are none of any detection's business.
 
-use lapwing_model::{Detail, Event};
+use lapwing_model::Event;
 use lapwing_rules::{Condition, Criteria, Detection, Test};
+
+use crate::glance::Glance;
 
 /// The key `when` of a behaviour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -12,9 +14,11 @@ pub(super) enum When {
     Hidden,
     /// A web request answered with 400 or above.
     Refused,
+    /// A web request answered with less than 400.
+    Granted,
     /// A web request of another method than GET and HEAD.
     Sent,
-    /// A web request whose address holds a character that plain addresses lack: `%`, `+`, quotes, brackets, `..`, `;` and such.
+    /// A web request whose address holds a character that plain addresses lack: `%`, `+`, quotes, brackets, `..`, `:` and such.
     Payload,
     /// A line that is no web request.
     Text,
@@ -24,26 +28,37 @@ pub(super) enum When {
 
 impl When {
     /// In the order in which they are asked.
-    pub(super) const ALL: [(&'static str, When); 7] = [
+    pub(super) const ALL: [(&'static str, When); 8] = [
         ("request", When::Request),
         ("hidden", When::Hidden),
         ("refused", When::Refused),
+        ("granted", When::Granted),
         ("sent", When::Sent),
         ("payload", When::Payload),
         ("text", When::Text),
         ("any", When::Any),
     ];
 
-    pub(super) fn holds(self, event: &Event, look: Look) -> bool {
-        let Detail::Web(web) = &event.detail else { return matches!(self, When::Text | When::Any) };
+    /// What an event must be at a glance.
+    pub(super) const fn glance(self) -> Glance {
         match self {
-            When::Any | When::Request => true,
-            When::Hidden => look.hidden,
-            When::Refused => web.status >= 400,
-            When::Sent => !matches!(event.text(web.method), b"GET" | b"HEAD" | b""),
-            When::Payload => look.odd,
-            When::Text => false,
+            When::Request | When::Hidden | When::Payload => Glance::REQUEST,
+            When::Refused => Glance::REFUSED,
+            When::Granted => Glance::GRANTED,
+            When::Sent => Glance::SENT,
+            When::Text => Glance::TEXT,
+            When::Any => Glance::ANY,
         }
+    }
+
+    #[inline]
+    pub(super) fn holds(self, glance: Glance, look: Look) -> bool {
+        let looks = match self {
+            When::Hidden => look.hidden,
+            When::Payload => look.odd,
+            _ => true,
+        };
+        looks && glance.meets(self.glance())
     }
 
     /// Whether it holds of an event already implies that a detection does, so that this need not be asked.
@@ -55,7 +70,7 @@ impl When {
             }
             Criteria::All(_) | Criteria::Any(_) => false,
         };
-        self == When::Request
+        matches!(self, When::Request | When::Granted)
             && matches!(detection.condition, Condition::Selection(_))
             && matches!(detection.selections.as_slice(), [selection] if is_item(&selection.criteria))
     }
@@ -73,18 +88,16 @@ const LONGEST: usize = 4096;
 
 const ODD: u8 = 1;
 const POINT: u8 = 2;
-const SLASH: u8 = 4;
 
 const KINDS: [u8; 256] = {
     let mut kinds = [0; 256];
-    let odd = b"%+'\"<>();|\\$`{[";
+    let odd = b"%+'\"<>():;|\\$`{[";
     let mut at = 0;
     while at < odd.len() {
         kinds[odd[at] as usize] = ODD;
         at += 1;
     }
     kinds[b'.' as usize] = POINT;
-    kinds[b'/' as usize] = SLASH;
     kinds
 };
 
@@ -94,15 +107,14 @@ impl Look {
     }
 
     fn of(target: &[u8]) -> Look {
-        let (mut before, mut all, mut pairs) = (0, 0, 0);
-        for &byte in &target[..target.len().min(LONGEST)] {
-            let kind = KINDS[byte as usize];
-            all |= kind;
-            // A point behind a slash or another point.
-            pairs |= if kind == POINT { before } else { 0 };
-            before = kind;
-        }
-        Look { hidden: pairs & SLASH != 0, odd: all & ODD != 0 || pairs & POINT != 0 || target.len() > LONGEST }
+        let seen = &target[..target.len().min(LONGEST)];
+        let all = seen.iter().fold(0, |all, &byte| all | KINDS[usize::from(byte)]);
+        let pairs = if all & POINT != 0 { seen } else { &[] };
+        // Branches would keep the compiler from comparing many pairs at once.
+        let (hidden, climbs) = pairs.windows(2).fold((false, false), |(hidden, climbs), pair| {
+            (hidden | (pair[0] == b'/') & (pair[1] == b'.'), climbs | (pair[0] == b'.') & (pair[1] == b'.'))
+        });
+        Look { hidden, odd: all & ODD != 0 || climbs || target.len() > LONGEST }
     }
 }
 

@@ -51,7 +51,25 @@ fn is_form(body: &[u8]) -> bool {
 }
 
 fn read_form<'a>(text: &'a [u8], given: &mut Vec<Given<'a>>) {
-    for pair in text.split(|&byte| byte == b'&').filter(|pair| !pair.is_empty()) {
+    for mut rest in text.split(|&byte| byte == b'&').filter(|pair| !pair.is_empty()) {
+        while let Some(end) = first_of_several(rest) {
+            read_pair(&rest[..end], given);
+            rest = &rest[end + 1..];
+        }
+        read_pair(rest, given);
+    }
+}
+
+/// Where the first of several pairs ends that a `;` parts (HTML 4.01, B.2.2), as in the listings of folders: `C=N;O=D`. What
+/// follows must be a plain name and `=`: a `;` is a part of many payloads.
+fn first_of_several(pair: &[u8]) -> Option<usize> {
+    let at = pair.iter().position(|&byte| byte == b';')?;
+    let name = pair[at + 1..].iter().take(32).position(|&byte| byte == b'=').filter(|&end| end > 0)?;
+    pair[at + 1..at + 1 + name].iter().all(|&byte| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte)).then_some(at)
+}
+
+fn read_pair<'a>(pair: &'a [u8], given: &mut Vec<Given<'a>>) {
+    if !pair.is_empty() {
         let at = pair.iter().position(|&byte| byte == b'=');
         let (name, value) = at.map_or((pair, &[][..]), |at| (&pair[..at], &pair[at + 1..]));
         push(given, name, value, Writing::Form);

@@ -2,7 +2,7 @@ use lapwing_model::{Clock, Origin, Position, Record, Scope, Timestamp};
 use lapwing_parse::Parser;
 
 use super::*;
-use crate::{Detector, Settings as All, Setup};
+use crate::{Detector, Setup};
 
 /// Requests as an access log tells of them, a minute apart.
 #[derive(Default)]
@@ -37,9 +37,8 @@ impl Log {
     }
 }
 
-fn profile(trust: bool) -> Box<dyn Detector> {
-    let settings = All { profile: Settings { trust, ..Settings::default() }, ..All::default() };
-    (KIND.build)(&Setup { settings, ..Setup::default() }, Scope::All)
+fn profile(learning: bool) -> Box<dyn Detector> {
+    (KIND.build)(&Setup { learning, ..Setup::default() }, Scope::All)
 }
 
 fn tell(detector: &mut dyn Detector, log: &Log) -> Vec<Finding> {

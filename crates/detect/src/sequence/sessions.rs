@@ -10,11 +10,14 @@ use serde::{Deserialize, Serialize};
 use super::Settings;
 use super::live::{Live, millis};
 use super::tell::Judgement;
+use crate::Setup;
 
 /// Follows sessions and judges them against those that are over.
 #[derive(Debug)]
 pub struct Sessions {
     settings: Settings,
+    /// What is read is taken for ordinary.
+    trusted: bool,
     memory: Memory,
 }
 
@@ -77,7 +80,13 @@ impl Sessions {
             first_of: Lru::new(PATTERNS_TOLD),
             now: Timestamp::MIN,
         };
-        Sessions { settings, memory }
+        Sessions { settings, trusted: false, memory }
+    }
+
+    /// As a detector is set up.
+    #[must_use]
+    pub fn of(setup: &Setup) -> Sessions {
+        Sessions { trusted: setup.learning, ..Sessions::new(setup.settings.sequence.clone()) }
     }
 
     /// How many sessions go on.
@@ -143,11 +152,11 @@ impl Sessions {
         for (key, live) in all {
             judged.push(self.judge(key, &live));
             // History is over: what comes later under its names are other sessions.
-            if !self.settings.trust {
+            if !self.trusted {
                 self.memory.resting.get_or_insert_with(key, || live);
             }
         }
-        if self.settings.trust {
+        if self.trusted {
             self.memory.resting = Lru::new(self.memory.resting.capacity());
             self.memory.first_of = Lru::new(PATTERNS_TOLD);
         }
@@ -187,6 +196,7 @@ impl Sessions {
             let text = match &event.detail {
                 lapwing_model::Detail::Log(log) => event.text(log.message),
                 lapwing_model::Detail::Web(web) => event.path(web),
+                lapwing_model::Detail::Flow(_) => &event.raw,
             };
             texts.insert(event.template, printable(text).within(TEXT).to_string().into());
         }
@@ -249,8 +259,8 @@ impl Sessions {
 
     fn learn(&mut self, live: &mut Live) {
         let memory = &mut self.memory;
-        memory.usual.learn(&live.bag(), self.settings.trust);
-        live.learned = !self.settings.trust;
+        memory.usual.learn(&live.bag(), self.trusted);
+        live.learned = !self.trusted;
         memory.gaps.observe(live.gap);
         for (template, delay) in live.delays() {
             if memory.late.len() < self.settings.templates || memory.late.contains_key(&template) {

@@ -2,7 +2,7 @@ use lapwing_model::{Event, Level, Scope, Text};
 
 use super::*;
 use crate::testing::{Line, setup};
-use crate::{Shard, State};
+use crate::{Setup, Shard, State};
 
 /// One event of a session: a template is its message.
 fn step(number: u64, second: f64, session: &str, message: &str) -> Event {
@@ -111,7 +111,7 @@ fn a_session_that_goes_on_after_it_seemed_over_is_one() {
 #[test]
 fn what_was_learned_on_trust_is_no_surprise_however_rare() {
     let odd = |n: u64| -> &'static [&'static str] { if n == 100 || n == 300 { &["restart", "end"] } else { &[] } };
-    let mut history = Sessions::new(Settings { trust: true, ..Settings::default() });
+    let mut history = Sessions::of(&Setup { learning: true, ..setup() });
     assert!(unusual(&judge(&mut history, &day(600, odd))).is_empty());
     let mut state = Vec::new();
     history.save(&mut state);

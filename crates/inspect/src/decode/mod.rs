@@ -1,9 +1,12 @@
 //! Values as the application behind the server will read them, however often and in whatever way they were encoded.
 
+mod base64;
 mod entity;
 mod percent;
 mod script;
 mod unicode;
+
+pub use base64::text as base64;
 
 use crate::marks::{self, marks};
 
@@ -44,6 +47,18 @@ pub fn decode(value: &[u8], plus: bool, out: &mut Vec<u8>) {
             break;
         }
     }
+}
+
+/// Puts the value into `out` as a server decodes it, once: what attackers hide below that still stands there. Returns whether
+/// anything may be hidden. A long value is left out: it is no lone sign.
+pub fn once(value: &[u8], plus: bool, out: &mut Vec<u8>) -> bool {
+    out.clear();
+    if value.len() > END {
+        return false;
+    }
+    out.extend_from_slice(value);
+    percent::decode(out, plus);
+    marks(out) & (marks::PERCENT | marks::AMPERSAND | marks::BACKSLASH) != 0
 }
 
 /// Writes a character at `at`, where there is room for it. Returns its length.

@@ -23,9 +23,10 @@ pub struct Check {
 /// Where the configuration or a rule is wrong.
 pub fn run(args: &Check, sourced: &Sourced, paint: Paint) -> Result<Exit, Failed> {
     let config = &sourced.config;
-    let (rules, behaviours, mut errors) = config.rule_set()?;
+    let (rulebook, mut errors) = config.rulebook()?;
+    let rules = &rulebook.rules;
     errors.extend(readings(config));
-    let loaded = config.loaded()?;
+    let loaded = config.loaded(&rulebook);
     let mut out = std::io::stdout().lock();
     writeln!(out, "{}", paint.bold("What would be done"))?;
     for kind in lapwing_source::ALL {
@@ -35,7 +36,7 @@ pub fn run(args: &Check, sourced: &Sourced, paint: Paint) -> Result<Exit, Failed
     let idle = (0..rules.rules().len()).filter(|rule| !rules.applicable(*rule)).count();
     let idle = if idle == 0 { String::new() } else { format!(", {idle} of them for log sources that no event here is of") };
     writeln!(out, "  rules     {} loaded{idle}", rules.rules().len())?;
-    writeln!(out, "  behaviours {} loaded", behaviours.names().count())?;
+    writeln!(out, "  behaviours {} loaded", rulebook.behaviours.names().count())?;
     for kind in lapwing_detect::ALL {
         let off = if loaded.detectors.contains(&kind.name) { "" } else { " (off)" };
         writeln!(out, "  detector  {:<10} {}{off}", kind.name, kind.summary)?;

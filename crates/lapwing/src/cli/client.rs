@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde::de::IntoDeserializer;
 use serde::de::value::Error as NotText;
 use serde_json::Value;
-use ureq::http::Uri;
+use ureq::http::{Response, Uri};
 use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
 
 use super::Failed;
@@ -119,6 +119,14 @@ enum Refused {
     Final(Failed),
 }
 
+impl Refused {
+    fn why(self) -> Failed {
+        match self {
+            Refused::Passing { why, .. } | Refused::Final(why) => why,
+        }
+    }
+}
+
 impl Client {
     /// # Errors
     /// Where the token or the certificates cannot be used.
@@ -180,13 +188,40 @@ impl Client {
         Ok(None)
     }
 
+    /// Asks for what is at the address, once.
+    ///
+    /// # Errors
+    /// Where the service cannot be reached or does not have it.
+    pub fn get(&self) -> Result<Answer, Failed> {
+        let asked = self.authorised(self.agent.get(self.address.url())).call();
+        self.answered(Instant::now(), asked).map_err(Refused::why)
+    }
+
+    /// Changes what is at the address, once.
+    ///
+    /// # Errors
+    /// Where the service cannot be reached or refuses.
+    pub fn patch(&self, body: &[u8]) -> Result<Answer, Failed> {
+        let request = self.agent.patch(self.address.url()).content_type("application/json");
+        let asked = self.authorised(request).send(body);
+        self.answered(Instant::now(), asked).map_err(Refused::why)
+    }
+
     fn attempt(&self, kind: &str, body: &[u8]) -> Result<Answer, Refused> {
         let began = Instant::now();
-        let mut request = self.agent.post(self.address.url()).content_type(kind);
-        if let Some(token) = &self.token {
-            request = request.header("authorization", format!("Bearer {}", token.reveal()));
+        let request = self.agent.post(self.address.url()).content_type(kind);
+        self.answered(began, self.authorised(request).send(body))
+    }
+
+    fn authorised<B>(&self, request: ureq::RequestBuilder<B>) -> ureq::RequestBuilder<B> {
+        match &self.token {
+            Some(token) => request.header("authorization", format!("Bearer {}", token.reveal())),
+            None => request,
         }
-        let mut response = request.send(body).map_err(|error| self.unreachable(&error))?;
+    }
+
+    fn answered(&self, began: Instant, asked: Result<Response<ureq::Body>, ureq::Error>) -> Result<Answer, Refused> {
+        let mut response = asked.map_err(|error| self.unreachable(&error))?;
         self.reached.set(true);
         let after = response.headers().get("retry-after").and_then(|after| after.to_str().ok()?.trim().parse().ok());
         let status = response.status().as_u16();
@@ -203,6 +238,7 @@ impl Client {
         let hint = match status {
             401 | 403 => "; give a token with --token or LAPWING_TOKEN".to_owned(),
             300..=399 => "; use the address that it points to".to_owned(),
+            404 if body["error"].is_object() => said("help"),
             404 | 405 => "; is this the address of a lapwing service?".to_owned(),
             _ => said("help"),
         };

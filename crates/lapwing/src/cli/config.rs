@@ -2,13 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
-use lapwing_detect::behaviour::Behaviours;
-use lapwing_detect::{ALL, EnsembleSettings, Setup};
+use lapwing_alert::Allowance;
+use lapwing_detect::{ALL, EnsembleSettings, Rulebook, Setup};
 use lapwing_model::Severity;
 use lapwing_parse::template;
-use lapwing_rules::RuleSet;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -39,6 +37,8 @@ pub struct Config {
 pub struct Alerts {
     /// Only anomalies at least this severe are told; all are stored.
     pub at: Severity,
+    /// Of those below `high`, no more than about so many are told, the strongest of them: `20 per day`.
+    pub budget: Option<Allowance>,
     /// Print alerts as JSON lines.
     pub console: bool,
     /// Append alerts as JSON lines to this file.
@@ -50,6 +50,7 @@ impl Default for Alerts {
     fn default() -> Self {
         Alerts {
             at: Severity::Low,
+            budget: None,
             console: true,
             file: Some("alerts.json".into()),
             grouping: lapwing_alert::Settings::default(),
@@ -111,12 +112,12 @@ impl Config {
     /// # Errors
     /// Where rules cannot be read; rules that are wrong are reported and left out.
     pub fn blueprint(&self) -> Result<Blueprint, Failed> {
-        let (rules, behaviours, errors) = self.rule_set()?;
+        let (rulebook, errors) = self.rulebook()?;
         for error in errors {
             tracing::error!("{error}");
         }
-        let settings = self.detectors.clone();
-        let detectors = Setup { settings, rules: Arc::new(rules), behaviours: Arc::new(behaviours) };
+        let (settings, mode) = (self.detectors.clone(), self.ensemble.mode);
+        let detectors = Setup { settings, mode, rulebook, learning: false };
         Ok(Blueprint { detectors, ensemble: self.ensemble.clone(), templates: self.templates.clone(), ..Blueprint::default() })
     }
 
@@ -124,7 +125,7 @@ impl Config {
     ///
     /// # Errors
     /// Where a file or folder of rules cannot be read.
-    pub fn rule_set(&self) -> Result<(RuleSet, Behaviours, Vec<String>), Failed> {
+    pub fn rulebook(&self) -> Result<(Rulebook, Vec<String>), Failed> {
         self.rules.load()
     }
 
@@ -135,13 +136,12 @@ impl Config {
         if self.workers == 0 { cores() } else { self.workers }
     }
 
-    /// What is at work.
-    ///
-    /// # Errors
-    /// As [`Config::rule_set`].
-    pub fn loaded(&self) -> Result<Loaded, Failed> {
-        let detectors = ALL.iter().filter(|kind| (kind.enabled)(&self.detectors)).map(|kind| kind.name).collect();
-        Ok(Loaded { rules: self.rule_set()?.0.rules().len(), detectors })
+    /// What is at work with these rules.
+    #[must_use]
+    pub fn loaded(&self, rulebook: &Rulebook) -> Loaded {
+        let detectors = ALL.iter().filter(|kind| self.ensemble.mode.includes(kind.family) && (kind.enabled)(&self.detectors));
+        let detectors = detectors.map(|kind| kind.name).collect();
+        Loaded { rules: rulebook.rules.rules().len(), detectors }
     }
 }
 

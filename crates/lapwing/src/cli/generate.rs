@@ -29,10 +29,10 @@ pub struct Generate {
     /// How to send the lines
     #[arg(long, value_enum, default_value_t)]
     mode: Mode,
-    /// The file (overwritten), the URL [http://127.0.0.1:8080/logs], or host:port [127.0.0.1:9090]
+    /// The file (overwritten), the URL [http://127.0.0.1:8080/logs], or host:port [127.0.0.1:9090; for syslog and udp 127.0.0.1:5514]
     #[arg(long, value_name = "WHERE")]
     to: Option<String>,
-    /// Lines per second, 0 for as fast as possible [0; 100 for http and tcp]
+    /// Lines per second, 0 for as fast as possible [0; 100 for http, tcp and udp]
     #[arg(long, value_name = "N", value_parser = rate)]
     rate: Option<f64>,
     /// How many lines
@@ -50,7 +50,7 @@ pub struct Generate {
     /// Everything random follows from it
     #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,
-    /// Time of the first line, such as 2026-01-05T08:00:00Z [that one; for http and tcp, times follow the clock]
+    /// Time of the first line, such as 2026-01-05T08:00:00Z [that one; for http, tcp and udp, times follow the clock]
     #[arg(long, value_name = "TIME", value_parser = start)]
     start: Option<Timestamp>,
     /// Lines as JSON objects (app)
@@ -76,12 +76,13 @@ enum Mode {
     File,
     Http,
     Tcp,
+    Udp,
 }
 
 impl Mode {
     /// Whether somebody listens at the other end, now.
     fn live(self) -> bool {
-        matches!(self, Mode::Http | Mode::Tcp)
+        matches!(self, Mode::Http | Mode::Tcp | Mode::Udp)
     }
 }
 
@@ -130,7 +131,7 @@ pub fn run(args: &Generate) -> Result<Exit, Failed> {
 
 fn list(out: &mut impl Write) -> Result<Exit, Failed> {
     for class in classes() {
-        writeln!(out, "{:<5} {:<23} {}", class.kind.name(), class.name, class.summary)?;
+        writeln!(out, "{:<6} {:<23} {}", class.kind.name(), class.name, class.summary)?;
     }
     Ok(Exit::Clean)
 }
@@ -141,7 +142,7 @@ impl Generate {
             (self.json && self.kind != Kind::App, "--json is for --kind app"),
             (self.timed && self.kind != Kind::Web, "--timed is for --kind web"),
             (self.mode == Mode::File && self.to.is_none(), "--mode file needs to know the file: add --to FILE"),
-            (self.mode == Mode::Stdout && self.to.is_some(), "--to needs to know how: add --mode file, http or tcp"),
+            (self.mode == Mode::Stdout && self.to.is_some(), "--to needs to know how: add --mode file, http, tcp or udp"),
         ];
         wrong.into_iter().find(|(wrong, _)| *wrong).map_or(Ok(()), |(_, why)| Err(Failed::new(why)))
     }
@@ -156,7 +157,11 @@ impl Generate {
             Mode::Stdout => Box::new(targets::stdout()),
             Mode::File => Box::new(targets::file(Path::new(to("")))?),
             Mode::Http => Box::new(targets::Http::new(&self.access, to("http://127.0.0.1:8080/logs"), self.json, stop)?),
-            Mode::Tcp => Box::new(targets::Tcp::connect(to("127.0.0.1:9090"))?),
+            Mode::Tcp => {
+                let syslog = self.kind == Kind::Syslog;
+                Box::new(targets::Tcp::connect(to(if syslog { "127.0.0.1:5514" } else { "127.0.0.1:9090" }))?)
+            }
+            Mode::Udp => Box::new(targets::Udp::connect(to("127.0.0.1:5514"))?),
         })
     }
 

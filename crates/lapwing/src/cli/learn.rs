@@ -49,12 +49,10 @@ pub fn run(args: &Learn, config: &Config) -> Result<Exit, Failed> {
         None => Target::open_service(&config.store.directory)?,
     };
     let only = args.sessions.as_deref().map(listed).transpose()?;
-    let mut config = config.clone();
-    config.detectors.profile.trust = true;
-    config.detectors.sequence.trust = true;
     let session = args.session.clone().or_else(|| target.session());
     let reads = Reads { session: session.clone(), model: None };
-    let mut blueprint = reads.blueprint(&config)?;
+    let mut blueprint = reads.blueprint(config)?;
+    blueprint.detectors.learning = true;
     blueprint.warm = target.before()?.map(Arc::new);
     let mut engine = Engine::new(&blueprint).map_err(Failed::new)?;
     let mut lines = 0;

@@ -4,7 +4,10 @@ mod check;
 mod client;
 pub mod config;
 mod eval;
+mod explain;
+mod feedback;
 mod generate;
+mod held;
 mod learn;
 mod model;
 mod patterns;
@@ -64,6 +67,8 @@ enum Command {
     Rules(rules::Rules),
     Generate(generate::Generate),
     Replay(replay::Replay),
+    Explain(explain::Explain),
+    Feedback(feedback::Feedback),
     /// Print shell completions
     Completions {
         shell: clap_complete::Shell,
@@ -158,6 +163,8 @@ impl Cli {
             Command::Rules(args) => rules::run(&args, &config()?.config, paint),
             Command::Generate(args) => generate::run(&args),
             Command::Replay(args) => replay::run(&args, paint),
+            Command::Explain(args) => explain::run(&args, &config()?.config, paint),
+            Command::Feedback(args) => feedback::run(&args),
             Command::Completions { shell } => {
                 clap_complete::generate(shell, &mut Cli::command(), "lapwing", &mut std::io::stdout());
                 Ok(Exit::Clean)

@@ -5,13 +5,15 @@ use std::collections::BTreeMap;
 use std::io::{IsTerminal, Write};
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use clap::Args;
 use lapwing_model::{Record, Score, Severity, printable};
 use lapwing_source::files;
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::client::{Access, Address, Client};
+use super::held::{HELD, Held};
 use super::show::{Paint, span, thousands};
 use super::stop::Stop;
 use super::{Exit, Failed};
@@ -81,9 +83,19 @@ pub fn run(args: &Replay, paint: Paint) -> Result<Exit, Failed> {
 }
 
 fn replay(args: &Replay, client: &Client, stop: &Stop, paint: Paint, statistics: &mut Statistics) -> Result<(), Failed> {
-    let width = columns();
+    let (output, width) = (args.output, columns());
+    let mut printer = Printer { output, width, paint, held: Held::default(), statistics, taken: 0 };
+    let done = ask_all(args, client, stop, &mut printer);
+    printer.print(0)?;
+    done
+}
+
+fn ask_all(args: &Replay, client: &Client, stop: &Stop, printer: &mut Printer<'_>) -> Result<(), Failed> {
     let mut left = args.max_logs.unwrap_or(u64::MAX);
     let mut first = true;
+    // People who let lines come slowly, or as they are written, want to see them as they come.
+    let is_live = args.delay > Duration::ZERO || args.files.iter().any(|file| file == "-");
+    let hold = if is_live { 0 } else { HELD };
     for block in files::Reader::new(crate::pipeline::clock).open(&args.files)? {
         for record in block?.records {
             if left == 0 || stop.wait(if std::mem::take(&mut first) { Duration::ZERO } else { args.delay }) {
@@ -91,18 +103,101 @@ fn replay(args: &Replay, client: &Client, stop: &Stop, paint: Paint, statistics:
             }
             left -= 1;
             let Some(answer) = ask(client, stop, &record, args.session_id.as_deref())? else { return Ok(()) };
-            let judgement = Judgement::read(&answer.body).ok_or_else(|| not_lapwing(client))?;
-            statistics.count(&judgement, answer.took);
-            let row = match args.output {
-                Output::Pretty => judgement.row(&record.body, width, paint).into_bytes(),
-                Output::Json => one_line(answer.body),
-            };
-            let mut out = std::io::stdout().lock();
-            out.write_all(&row)?;
-            out.write_all(b"\n")?;
+            printer.take(record.body, answer.body, answer.took).ok_or_else(|| not_lapwing(client))?;
+            printer.print(hold)?;
         }
     }
     Ok(())
+}
+
+/// Prints answers; holds them back for a while, since a later one may be about the lines of earlier ones as well.
+struct Printer<'a> {
+    output: Output,
+    width: usize,
+    paint: Paint,
+    held: Held<u64, Row>,
+    statistics: &'a mut Statistics,
+    taken: u64,
+}
+
+/// A line, and what was answered.
+struct Row {
+    line: Bytes,
+    answer: Vec<u8>,
+    took: Duration,
+}
+
+impl Printer<'_> {
+    /// Nothing if the answer is no JSON object at all.
+    fn take(&mut self, line: Bytes, answer: Vec<u8>, took: Duration) -> Option<()> {
+        let told: Value = serde_json::from_slice(&answer).ok().filter(Value::is_object)?;
+        for finding in told["findings"].as_array().into_iter().flatten() {
+            for number in finding["earlier"].as_array().into_iter().flatten().filter_map(Value::as_u64) {
+                if let Some(row) = self.held.get_mut(number) {
+                    row.answer = also(&row.answer, finding).unwrap_or_else(|| std::mem::take(&mut row.answer));
+                }
+            }
+        }
+        self.taken += 1;
+        // Numbers of the service's own are far from the end; a service that gives none gets them from there.
+        let number = told["line"].as_u64().unwrap_or(u64::MAX - self.taken);
+        self.held.push(number, Row { line, answer, took });
+        Some(())
+    }
+
+    /// Prints all but the latest so many.
+    fn print(&mut self, left: usize) -> std::io::Result<()> {
+        let mut out = std::io::stdout().lock();
+        for Row { line, answer, took } in self.held.release(left) {
+            let Some(judgement) = Judgement::read(&answer) else { continue };
+            self.statistics.count(&judgement, took);
+            let row = match self.output {
+                Output::Pretty => judgement.row(&line, self.width, self.paint).into_bytes(),
+                Output::Json => one_line(answer),
+            };
+            out.write_all(&row)?;
+            out.write_all(b"\n")?;
+        }
+        Ok(())
+    }
+}
+
+/// An answer that says what was found later of its line as well, in the same way as `/detect/batch` does.
+fn also(answer: &[u8], later: &Value) -> Option<Vec<u8>> {
+    let mut told: Value = serde_json::from_slice(answer).ok()?;
+    let same = |own: &Value| ["detector", "rule", "entity"].iter().all(|part| own[*part] == later[*part]);
+    let findings = told["findings"].as_array_mut()?;
+    if findings.iter().any(same) {
+        return None;
+    }
+    let was_calm = findings.is_empty();
+    let mut finding = later.clone();
+    finding.as_object_mut()?.remove("earlier");
+    findings.push(finding);
+    let score = later["score"].as_f64().unwrap_or(0.0);
+    let severity =
+        |value: &Value| value.as_str().and_then(|severity| severity.parse::<Severity>().ok()).unwrap_or(Severity::Info);
+    let (own, later_is) = (severity(&told["severity"]), severity(&later["severity"]).max(Severity::of(Score::new(score as f32))));
+    if later_is > own || was_calm {
+        (told["class"], told["reason"], told["severity"]) = (later["class"].clone(), later["reason"].clone(), json!(later_is));
+    }
+    told["is_anomaly"] = json!(later_is.max(own) >= Severity::Low);
+    if score > told["score"].as_f64().unwrap_or(0.0) {
+        told["score"] = later["score"].clone();
+    }
+    if let (Some(classes), false) = (told["classes"].as_array_mut(), later["class"].is_null())
+        && !classes.contains(&later["class"])
+    {
+        classes.push(later["class"].clone());
+        classes.sort_by(|a, b| a.as_str().cmp(&b.as_str()));
+    }
+    if let (Some(detectors), Some(name)) = (told["detectors"].as_object_mut(), later["detector"].as_str()) {
+        let own = detectors.entry(name).or_insert(json!(0.0));
+        if score > own.as_f64().unwrap_or(0.0) {
+            *own = later["score"].clone();
+        }
+    }
+    serde_json::to_vec(&told).ok()
 }
 
 /// Columns of the terminal.

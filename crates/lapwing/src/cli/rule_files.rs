@@ -2,12 +2,13 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use lapwing_detect::behaviour::Behaviours;
-use lapwing_detect::logsource;
+use lapwing_detect::{Rulebook, logsource};
 use lapwing_model::Field;
-use lapwing_rules::{Rule, RuleError, RuleSet};
+use lapwing_rules::{Rule, RuleError};
 use serde::{Deserialize, Serialize};
 
 use super::Failed;
@@ -39,21 +40,32 @@ pub struct Read {
     pub errors: Vec<RuleError>,
 }
 
+impl Read {
+    /// The behaviours among the rules; what is wrong with their buckets is told as well.
+    pub fn behaviours(&mut self) -> Behaviours {
+        let (behaviours, wrong) = Behaviours::take(&mut self.rules.clone());
+        self.errors.extend(wrong);
+        behaviours
+    }
+}
+
 /// What each file was like when it was looked at: a change is a change of this.
 pub type Look = Vec<(PathBuf, Option<(SystemTime, u64)>)>;
 
 impl Rules {
-    /// Reads and compiles the rules; says what is wrong with those left out, and what is probably misspelt in any of them.
+    /// Reads and compiles rules and behaviours; says what is wrong with those left out, and what is probably misspelt in any of them.
     ///
     /// # Errors
     /// Where a file or folder of rules cannot be read.
-    pub fn load(&self) -> Result<(RuleSet, Behaviours, Vec<String>), Failed> {
+    pub fn load(&self) -> Result<(Rulebook, Vec<String>), Failed> {
         let Read { mut rules, mut errors } = self.read()?;
         errors.extend(misspelt(&rules).into_iter().filter(|warning| warning.help.is_some()));
         let (behaviours, wrong) = Behaviours::take(&mut rules);
         let (set, bad) = logsource::compile(rules);
         errors.extend(wrong.into_iter().chain(bad));
-        Ok((set, behaviours, errors.iter().map(ToString::to_string).collect()))
+        errors.extract_if(.., |error| error.waits).for_each(|warning| tracing::warn!("{warning}"));
+        let rulebook = Rulebook { rules: Arc::new(set), behaviours: Arc::new(behaviours) };
+        Ok((rulebook, errors.iter().map(ToString::to_string).collect()))
     }
 
     /// # Errors

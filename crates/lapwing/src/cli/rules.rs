@@ -1,5 +1,7 @@
 //! `lapwing rules`: are the rules right, what are there, do they find what they should, and why does one hold or not?
 
+mod runs;
+
 use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::PathBuf;
@@ -103,7 +105,7 @@ impl Which {
         let (set, bad) = logsource::compile(rules);
         errors.extend(bad);
         errors.iter().for_each(|error| eprintln!("{}", shown(error)));
-        Ok((set, errors.len()))
+        Ok((set, errors.iter().filter(|error| !error.waits).count()))
     }
 }
 
@@ -111,9 +113,11 @@ fn shown(error: &RuleError) -> String {
     printable(error.to_string().as_bytes()).to_string()
 }
 
-fn check(out: &mut impl Write, read: Read) -> Result<(), Failed> {
+fn check(out: &mut impl Write, mut read: Read) -> Result<(), Failed> {
+    read.behaviours();
     let Read { rules, mut errors } = read;
-    let warnings = rule_files::misspelt(&rules);
+    let mut warnings = rule_files::misspelt(&rules);
+    warnings.extend(errors.extract_if(.., |error| error.waits));
     let routed = rules.iter().filter(|rule| logsource::kinds_of(&rule.logsource) != 0).count();
     let filters = rules.iter().filter(|rule| matches!(rule.body, Body::Filter(_))).count();
     let others = rules.len() - routed;
@@ -123,6 +127,7 @@ fn check(out: &mut impl Write, read: Read) -> Result<(), Failed> {
     let (set, bad) = RuleSet::compile(rules);
     errors.extend(bad);
     errors.sort_by(|a, b| (&a.file, a.line, a.column).cmp(&(&b.file, b.line, b.column)));
+    errors.dedup();
     errors.iter().try_for_each(|error| writeln!(out, "error: {}", shown(error)))?;
     warnings.iter().try_for_each(|warning| writeln!(out, "warning: {}", shown(warning)))?;
     writeln!(
@@ -231,16 +236,27 @@ fn test(out: &mut impl Write, args: &Test, config: &Config) -> Result<(), Failed
             }
         }
     }
+    let runs = runs::test(out, args.which.read(config)?.behaviours())?;
+    failed += runs.failed;
     let detections = set.rules().iter().filter(|rule| rule.detection().is_some());
     let without: Vec<&Rule> = detections.filter(|rule| rule.tests.is_empty()).collect();
     if args.coverage {
         without.iter().try_for_each(|rule| writeln!(out, "{}: no tests: {}", place(rule), title(rule)))?;
     }
-    writeln!(out, "{tested} rules with {lines} test lines, {failed} failed; {} detections without tests", without.len())?;
+    if args.coverage {
+        runs.without.iter().try_for_each(|name| writeln!(out, "no tests: bucket {}", printable(name.as_bytes())))?;
+    }
+    let (buckets, of_buckets) = (runs.without.len(), runs.runs);
+    writeln!(
+        out,
+        "{tested} rules with {lines} test lines, {of_buckets} runs of buckets, {failed} failed; {} detections without tests, \
+         {buckets} buckets without runs",
+        without.len()
+    )?;
     match (failed, wrong) {
         (0, 0) => Ok(()),
         (0, wrong) => Err(Failed::new(format!("{wrong} mistakes in rules"))),
-        (failed, _) => Err(Failed::new(format!("{failed} test lines failed; `lapwing rules explain` says why"))),
+        (failed, _) => Err(Failed::new(format!("{failed} tests failed; `lapwing rules explain` says why"))),
     }
 }
 

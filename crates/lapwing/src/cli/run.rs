@@ -49,6 +49,7 @@ async fn serve(reads: &Reads, config: &Config) -> Result<Exit, Failed> {
         workers: config.workers(),
         grouping: config.alerts.grouping.clone(),
         tell_at: config.alerts.at,
+        budget: config.alerts.budget,
         sinks: sinks(config)?,
         keeping: config.store.clone(),
         clock: pipeline::clock,
@@ -115,10 +116,11 @@ async fn reload(
         match loaded.1 {
             None => {}
             Some(Err(error)) => tracing::error!("{error}; the rules stay as they were"),
-            Some(Ok((set, _, errors))) => {
+            Some(Ok((rulebook, errors))) => {
                 errors.iter().for_each(|error| tracing::error!("{error}"));
-                tracing::info!("rules loaded again: {} at work, {} mistakes", set.rules().len(), errors.len());
-                reload.rules(Arc::new(set));
+                let (rules, behaviours) = (rulebook.rules.rules().len(), rulebook.behaviours.names().count());
+                tracing::info!("loaded again: {rules} rules and {behaviours} behaviours at work, {} mistakes", errors.len());
+                reload.rulebook(rulebook);
             }
         }
     }

@@ -17,7 +17,7 @@ use super::model::Reads;
 use super::report::{Report, Summary};
 use super::show::{self, Paint};
 use super::{Exit, Failed};
-use crate::pipeline::{self, Outcome};
+use crate::pipeline::{self, Blueprint, Outcome};
 
 /// Find anomalies in log files.
 #[derive(Debug, Args)]
@@ -58,7 +58,9 @@ const KEPT: usize = 20_000;
 /// # Errors
 /// Where files cannot be read or output cannot be written.
 pub fn run(args: &Scan, config: &Config, paint: Paint) -> Result<Exit, Failed> {
-    let report = scan(&args.files, &args.reads, config)?;
+    let blueprint = args.reads.blueprint(config)?;
+    let loaded = config.loaded(&blueprint.detectors.rulebook);
+    let report = scan(&args.files, &blueprint, config)?;
     let worst = report.anomalies.iter().map(|anomaly| anomaly.severity).max();
     let mut out = std::io::BufWriter::new(std::io::stdout().lock());
     match (args.explain, args.output) {
@@ -72,7 +74,7 @@ pub fn run(args: &Scan, config: &Config, paint: Paint) -> Result<Exit, Failed> {
             }
         },
         (None, Output::Pretty) => {
-            show::report(&mut out, &report, &config.loaded()?, args.top.unwrap_or(10), &args.files.join(" "), paint)?;
+            show::report(&mut out, &report, &loaded, args.top.unwrap_or(10), &args.files.join(" "), paint)?;
         }
         (None, output) => {
             let top = args.top.unwrap_or(usize::MAX);
@@ -97,14 +99,14 @@ fn print_data(out: &mut impl Write, mut report: Report, output: Output, top: usi
 ///
 /// # Errors
 /// Where a file cannot be found or read.
-pub fn scan(patterns: &[String], reads: &Reads, config: &Config) -> Result<Report, Failed> {
+pub fn scan(patterns: &[String], blueprint: &Blueprint, config: &Config) -> Result<Report, Failed> {
     let files = files::Reader::new(pipeline::clock).open(patterns)?;
     let names = files.names().iter().map(ToString::to_string).collect();
     let progress = Progress::start(files.total(), files.progress());
     let tally = files.tally();
     let mut gathering = Gathering::new(config);
     let blocks = files.map(|block| block.map(|block| block.records).map_err(Failed::from));
-    pipeline::through(&reads.blueprint(config)?, config.workers(), blocks, Failed::new, |outcome| {
+    pipeline::through(blueprint, config.workers(), blocks, Failed::new, |outcome| {
         gathering.take(&outcome);
     })?;
     progress.end();

@@ -1,9 +1,6 @@
 //! `lapwing score`: what is thought of every event, so that anyone can evaluate it.
-//!
-//! Rows are held back for a while: that a line was the beginning of a scan shows only some lines later, and then its row
-//! should say so.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 
 use clap::Args;
@@ -13,6 +10,7 @@ use lapwing_source::files;
 use serde::Serialize;
 
 use super::config::Config;
+use super::held::{HELD, Held};
 use super::model::Reads;
 use super::{Exit, Failed, show};
 use crate::pipeline::{Blueprint, Engine, Judged};
@@ -79,52 +77,25 @@ pub fn by_line(blueprint: &Blueprint, files: &[String], mut each: impl FnMut(Row
     let mut engine = Engine::new(blueprint).map_err(Failed::new)?;
     let mut held = Held::default();
     for block in files::Reader::new(crate::pipeline::clock).open(files)? {
-        held.take(&engine.judge(&block?.records));
+        take(&mut held, &engine.judge(&block?.records));
         held.release(HELD).try_for_each(&mut each)?;
     }
     held.release(0).try_for_each(each)
 }
 
-/// Rows that are held back at most.
-const HELD: usize = 16_384;
-
-/// Rows that may still change.
-#[derive(Debug, Default)]
-struct Held {
-    rows: VecDeque<(Place, Row)>,
-    /// Number of the row of each place, counted from the first of all rows.
-    numbers: HashMap<Place, u64>,
-    released: u64,
-}
-
 /// Where an event stands: the id of its origin, and its place there.
 type Place = (u64, Position);
 
-impl Held {
-    fn take(&mut self, judged: &Judged) {
-        for (event, row) in judged.batch.events.iter().zip(rows(judged)) {
-            let place = (event.origin.id, event.position);
-            self.numbers.insert(place, self.released + self.rows.len() as u64);
-            self.rows.push_back((place, row));
-        }
-        for found in &judged.found {
-            for place in &found.earlier {
-                let number = self.numbers.get(place).and_then(|number| number.checked_sub(self.released));
-                if let Some((_, row)) = number.and_then(|number| self.rows.get_mut(number as usize)) {
-                    row.also(found);
-                }
+fn take(held: &mut Held<Place, Row>, judged: &Judged) {
+    for (event, row) in judged.batch.events.iter().zip(rows(judged)) {
+        held.push((event.origin.id, event.position), row);
+    }
+    for found in &judged.found {
+        for &place in &found.earlier {
+            if let Some(row) = held.get_mut(place) {
+                row.also(found);
             }
         }
-    }
-
-    /// Hands out the oldest rows until only so many are left.
-    fn release(&mut self, left: usize) -> impl Iterator<Item = Row> {
-        std::iter::from_fn(move || {
-            let (place, row) = (self.rows.len() > left).then(|| self.rows.pop_front()).flatten()?;
-            self.numbers.remove(&place);
-            self.released += 1;
-            Some(row)
-        })
     }
 }
 

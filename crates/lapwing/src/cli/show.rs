@@ -176,6 +176,12 @@ pub fn explain(out: &mut impl Write, anomaly: &Anomaly, paint: Paint) -> io::Res
     row("count", thousands(anomaly.count))?;
     row("expected", printable(anomaly.expected.as_bytes()).to_string())?;
     row("observed", printable(anomaly.observed.as_bytes()).to_string())?;
+    if anomaly.one_in > 1 {
+        row("rarity", format!("1 in {} events until then scored as high", thousands(anomaly.one_in)))?;
+    }
+    if !anomaly.silenced_by.is_empty() {
+        row("silenced", format!("by {}", printable(anomaly.silenced_by.as_bytes())))?;
+    }
     writeln!(out)?;
     writeln!(out, "The score of {} is made of", anomaly.score)?;
     for part in &anomaly.parts {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crossbeam_channel::Sender;
-use lapwing_alert::{Change, Desk};
+use lapwing_alert::{Budget, Change, Desk};
 use lapwing_model::{Anomaly, AnomalyId, Severity, Timestamp};
 use lapwing_source::Bookmarks;
 use lapwing_store::snapshot::{self, Snapshot};
@@ -20,6 +20,7 @@ use super::{Keeping, SNAPSHOT_VERSION, lock};
 /// Sections of a snapshot besides those of the workers.
 pub const DESK: &str = "desk";
 pub const BOOKMARKS: &str = "bookmarks";
+pub const BUDGET: &str = "budget";
 
 pub struct Desking {
     pub desk: Desk,
@@ -27,6 +28,7 @@ pub struct Desking {
     pub live: Live,
     pub tellers: Tellers,
     pub tell_at: Severity,
+    pub budget: Option<Budget>,
     pub ready: watch::Sender<bool>,
     pub forget: Sender<u64>,
     pub bookmarks: Bookmarks,
@@ -117,16 +119,31 @@ impl Desking {
             // No listener is no error.
             let _ = self.live.notices.send(Arc::new(anomaly.clone()));
         }
+        let all = told.len();
+        let told = self.within_budget(told);
         let unheard = self.tellers.tell(&told);
-        if unheard > 0 {
-            *lock(&self.live.stats).dropped.entry("alerts_not_told").or_default() += unheard;
+        let mut stats = lock(&self.live.stats);
+        for (reason, count) in [("alerts_over_budget", (all - told.len()) as u64), ("alerts_not_told", unheard)] {
+            if count > 0 {
+                *stats.dropped.entry(reason).or_default() += count;
+            }
         }
+    }
+
+    /// Those that people want to be told; the strongest choose first.
+    fn within_budget(&mut self, mut told: Vec<Anomaly>) -> Vec<Anomaly> {
+        let Some(budget) = &mut self.budget else { return told };
+        told.sort_by_key(|anomaly| std::cmp::Reverse((anomaly.severity, anomaly.score)));
+        told.retain(|anomaly| budget.pay(anomaly.severity, anomaly.score, anomaly.last));
+        told.sort_by_key(|anomaly| (anomaly.last, anomaly.id));
+        told
     }
 
     fn count(&self, joined: &Joined<Memo>, now: Timestamp, minute: &mut Minute) {
         let mut stats = lock(&self.live.stats);
         stats.count(joined, now);
         stats.in_flight = self.joiner.in_flight();
+        stats.muted = self.joiner.muted();
         if self.desk.crowded_out() > 0 {
             stats.dropped.insert("anomalies_closed_early", self.desk.crowded_out());
         }
@@ -163,7 +180,8 @@ impl Desking {
         self.desk.save(&mut desk);
         // Plain data always has a serial form.
         let bookmarks = postcard::to_stdvec(&self.bookmarks).unwrap_or_default();
-        let own = [(DESK.to_owned(), desk), (BOOKMARKS.to_owned(), bookmarks)];
+        let budget = postcard::to_stdvec(&self.budget).unwrap_or_default();
+        let own = [(DESK.to_owned(), desk), (BOOKMARKS.to_owned(), bookmarks), (BUDGET.to_owned(), budget)];
         let sections = state.into_iter().chain(own).collect();
         let written = lock(&self.live.store).sync().and_then(|()| {
             // Only now is what the snapshot counts on as durable as the snapshot will be.

@@ -2,10 +2,9 @@
 
 use std::sync::Arc;
 
-use lapwing_detect::{Batch, Ensemble, Findings, Found, Shard, State};
+use lapwing_detect::{Batch, Ensemble, Findings, Found, Marks, Rulebook, Shard, State};
 use lapwing_model::{Event, Keys, Record, Scope, Verdict};
 use lapwing_parse::{Parser, Understood};
-use lapwing_rules::RuleSet;
 
 use super::Blueprint;
 use super::sequencer::Sequencer;
@@ -17,8 +16,8 @@ pub struct Engine {
     sequencer: Sequencer,
     shard: Shard,
     ensemble: Ensemble,
-    /// Rules that take effect with the next batch.
-    rules: Option<Arc<RuleSet>>,
+    /// What takes effect with the next batch.
+    rulebook: Option<Rulebook>,
 }
 
 /// What came of some records.
@@ -41,8 +40,8 @@ impl Engine {
             parser: blueprint.parser(),
             sequencer: blueprint.sequencer(None)?,
             shard: blueprint.shard(0, 1, None)?,
-            ensemble: blueprint.ensemble(),
-            rules: None,
+            ensemble: blueprint.ensemble(None)?,
+            rulebook: None,
         })
     }
 
@@ -67,7 +66,7 @@ impl Engine {
     }
 
     fn conclude(&mut self, mut batch: Batch, understood: Vec<Understood>) -> Judged {
-        batch.rules = self.rules.take();
+        batch.rulebook = self.rulebook.take();
         let mut findings = Findings::default();
         self.shard.judge(&batch, &mut findings);
         let found = Findings::in_order([findings]);
@@ -80,12 +79,18 @@ impl Engine {
     pub fn save(&self) -> State {
         let mut state = Blueprint::sequencer_state(&self.sequencer);
         self.shard.save(&mut state);
+        self.ensemble.save(&mut state);
         state
     }
 
-    /// Other rules take effect from the next event on.
-    pub fn reload(&mut self, rules: Arc<RuleSet>) {
-        self.rules = Some(rules);
+    /// Other rules and behaviours take effect from the next event on.
+    pub fn reload(&mut self, rulebook: Rulebook) {
+        self.rulebook = Some(rulebook);
+    }
+
+    /// What people say of anomalies from now on.
+    pub fn heed(&mut self, marks: Arc<Marks>) {
+        self.ensemble.heed(marks);
     }
 
     /// Forgets what is known of one session.

@@ -1,8 +1,8 @@
 use std::sync::{Arc, Mutex};
 
 use crossbeam_channel::Sender;
+use lapwing_detect::{Marks, Rulebook};
 use lapwing_model::{Anomaly, Timestamp};
-use lapwing_rules::RuleSet;
 use lapwing_source::Intake;
 use lapwing_store::{Reader, Store};
 use tokio::sync::{broadcast, watch};
@@ -25,21 +25,32 @@ pub struct Live {
     pub reload: Reload,
 }
 
-/// Changes the rules while everything runs.
+/// Changes rules and behaviours while everything runs.
 #[derive(Debug, Clone)]
 pub struct Reload {
-    pub(super) rules: Sender<Arc<RuleSet>>,
+    pub(super) rulebooks: Sender<Rulebook>,
+    pub(super) marks: Sender<Arc<Marks>>,
     pub(super) engine: Arc<Mutex<Engine>>,
     pub(super) blueprint: Arc<Mutex<Blueprint>>,
 }
 
 impl Reload {
-    /// Other rules take effect: between two blocks of the stream, for all shards at the same event.
-    pub fn rules(&self, rules: Arc<RuleSet>) {
-        lock(&self.blueprint).detectors.rules = rules.clone();
-        lock(&self.engine).reload(rules.clone());
+    /// Others take effect: between two blocks of the stream, for all shards at the same event.
+    pub fn rulebook(&self, rulebook: Rulebook) {
+        lock(&self.blueprint).detectors.rulebook = rulebook.clone();
+        lock(&self.engine).reload(rulebook.clone());
         // Where nobody takes it, the service is about to end.
-        let _ = self.rules.send(rules);
+        let _ = self.rulebooks.send(rulebook);
+    }
+}
+
+impl Reload {
+    /// What people say of anomalies takes effect: from the next block of the stream on.
+    pub fn marks(&self, marks: Arc<Marks>) {
+        lock(&self.blueprint).marks = marks.clone();
+        lock(&self.engine).heed(marks.clone());
+        // Where nobody takes it, the service is about to end.
+        let _ = self.marks.send(marks);
     }
 }
 

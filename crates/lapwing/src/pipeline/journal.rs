@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::Receiver;
+use lapwing_detect::Rulebook;
 use lapwing_model::{Record, Timestamp};
-use lapwing_rules::RuleSet;
 use lapwing_source::{Block, Bookmark, Refused};
 use lapwing_store::{Cause, Journal};
 use tokio::sync::{mpsc, watch};
@@ -37,7 +37,7 @@ pub struct Journaling {
     pub blocks: mpsc::Receiver<Block>,
     pub feeder: Feeder<Memo>,
     /// Rules that are to take effect.
-    pub rules: Receiver<Arc<RuleSet>>,
+    pub rulebooks: Receiver<Rulebook>,
     /// Sequence numbers before which nothing is needed any more.
     pub forget: Receiver<u64>,
     pub stop: watch::Receiver<bool>,
@@ -211,24 +211,16 @@ impl Journaling {
         self.feed(Vec::new(), Some(now), Memo { sequence: *sequence, ..Memo::default() });
     }
 
-    /// Only the newest of several rule sets is of interest.
+    /// Only the newest of several rulebooks is of interest.
     fn reload(&mut self, sequence: u64) {
-        if let Some(rules) = self.rules.try_iter().last() {
+        if let Some(rulebook) = self.rulebooks.try_iter().last() {
             let memo = Memo { sequence, ..Memo::default() };
-            self.feeder.feed(Work { records: Vec::new(), heartbeat: None, end: false, rules: Some(rules), barrier: false, memo });
+            self.feeder.feed(Work { rulebook: Some(rulebook), ..Work::of(Vec::new(), memo) });
         }
     }
 
     fn barrier(&mut self, sequence: u64) {
-        let work = Work {
-            records: Vec::new(),
-            heartbeat: None,
-            end: false,
-            rules: None,
-            barrier: true,
-            memo: Memo { sequence, ..Memo::default() },
-        };
-        self.feeder.feed(work);
+        self.feeder.feed(Work { barrier: true, ..Work::of(Vec::new(), Memo { sequence, ..Memo::default() }) });
     }
 
     fn feed_pushed(&mut self, pushed: Pushed) {
@@ -238,7 +230,7 @@ impl Journaling {
     }
 
     fn feed(&mut self, records: Vec<Record>, heartbeat: Option<Timestamp>, memo: Memo) {
-        self.feeder.feed(Work { records, heartbeat, end: false, rules: None, barrier: false, memo });
+        self.feeder.feed(Work { heartbeat, ..Work::of(records, memo) });
     }
 
     fn forget(&mut self) {

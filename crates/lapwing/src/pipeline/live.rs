@@ -10,7 +10,8 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
-use lapwing_alert::{Desk, Sink};
+use lapwing_alert::{Allowance, Budget, Desk, Sink};
+use lapwing_detect::Marks;
 use lapwing_model::Timestamp;
 use lapwing_source::Bookmarks;
 use lapwing_store::{Journal, Store, snapshot};
@@ -37,6 +38,8 @@ pub struct Plan {
     pub grouping: lapwing_alert::Settings,
     /// Only anomalies at least this severe are told.
     pub tell_at: lapwing_model::Severity,
+    /// No more than so many of them; all, where nothing is said.
+    pub budget: Option<Allowance>,
     pub sinks: Vec<Box<dyn Sink>>,
     pub keeping: Keeping,
     pub clock: fn() -> Timestamp,
@@ -60,22 +63,25 @@ pub fn start(mut plan: Plan) -> Result<(Service, Live, Bookmarks), String> {
     let directory = plan.keeping.directory.clone();
     let store = Store::open(&directory).map_err(|error| error.to_string())?;
     let stats = Arc::new(Mutex::new(Stats::default()));
-    let kept = Kept::read(&directory, &stats)?;
+    let mut kept = Kept::read(&directory, &stats)?;
+    let said = store.reader().and_then(|reader| reader.marks()).map_err(|error| error.to_string())?;
+    plan.blueprint.marks = Arc::new(Marks::new(said));
     let journal = plan.keeping.open_journal(kept.sequence)?;
     let (feeder, joiner) = workers::start::<Memo>(&plan.blueprint, plan.workers, kept.state.as_ref())?;
     // Whoever asks at once (`/detect`) is answered with what was known when the service began.
     // What the service knows itself comes before a model that it is given.
-    if let Some(state) = kept.state {
+    if let Some(state) = kept.state.take() {
         plan.blueprint.warm = Some(Arc::new(state));
     }
     let mut desk = Desk::new(plan.grouping);
-    kept.desk.map_or(Ok(()), |state| desk.load(&state))?;
+    kept.desk.as_ref().map_or(Ok(()), |state| desk.load(state))?;
 
     let (intake, blocks) = lapwing_source::intake(INTAKE);
     let (ready_in, ready) = watch::channel(false);
     let (stop, stopping) = watch::channel(false);
     let (forget_in, forget) = crossbeam_channel::unbounded();
-    let (rules_in, rules) = crossbeam_channel::unbounded();
+    let (rulebooks_in, rulebooks) = crossbeam_channel::unbounded();
+    let (marks_in, marks) = crossbeam_channel::unbounded();
     let (notices, _) = broadcast::channel(NOTICES);
     let engine = Arc::new(Mutex::new(Engine::new(&plan.blueprint)?));
     let live = Live {
@@ -86,13 +92,13 @@ pub fn start(mut plan: Plan) -> Result<(Service, Live, Bookmarks), String> {
         notices,
         ready,
         clock: plan.clock,
-        reload: Reload { rules: rules_in, engine, blueprint: Arc::new(Mutex::new(plan.blueprint)) },
+        reload: Reload { rulebooks: rulebooks_in, marks: marks_in, engine, blueprint: Arc::new(Mutex::new(plan.blueprint)) },
     };
     let journaling = Journaling {
         journal,
         blocks,
         feeder,
-        rules,
+        rulebooks,
         forget,
         stop: stopping,
         stats: stats.clone(),
@@ -103,10 +109,11 @@ pub fn start(mut plan: Plan) -> Result<(Service, Live, Bookmarks), String> {
     };
     let desking = Desking {
         desk,
-        joiner,
+        joiner: joiner.heeding(marks),
         live: live.clone(),
         tellers: Tellers::start(plan.sinks, &stats)?,
         tell_at: plan.tell_at,
+        budget: plan.budget.map(|allowance| kept.budget(allowance)),
         ready: ready_in,
         forget: forget_in,
         bookmarks: kept.bookmarks.clone(),
@@ -148,6 +155,7 @@ struct Kept {
     sequence: u64,
     state: Option<lapwing_detect::State>,
     desk: Option<Vec<u8>>,
+    budget: Vec<u8>,
     bookmarks: Bookmarks,
 }
 
@@ -169,9 +177,18 @@ impl Kept {
         Ok(Kept {
             sequence: found.snapshot.sequence,
             desk: sections.remove(desk::DESK),
+            budget: sections.remove(desk::BUDGET).unwrap_or_default(),
             bookmarks: postcard::from_bytes(&bookmarks).unwrap_or_default(),
             state: Some(sections.into_iter().collect()),
         })
+    }
+}
+
+impl Kept {
+    /// What is left of an allowance; all of it, where it is another one than before.
+    fn budget(&self, allowance: Allowance) -> Budget {
+        let before = postcard::from_bytes::<Option<Budget>>(&self.budget).ok().flatten();
+        before.filter(|before| before.allowance() == allowance).unwrap_or_else(|| Budget::new(allowance))
     }
 }
 

@@ -22,7 +22,7 @@ pub use by_session::BySession;
 pub use engine::{Engine, Judged};
 pub use handle::{Live, Reload};
 pub use keeping::Keeping;
-use lapwing_detect::{Ensemble, EnsembleSettings, Setup, Shard, State};
+use lapwing_detect::{Ensemble, EnsembleSettings, Marks, Setup, Shard, State};
 use lapwing_model::Timestamp;
 use lapwing_parse::{Parser, SessionKey, template};
 pub use live::{Plan, Service, start as start_live};
@@ -37,6 +37,8 @@ pub struct Blueprint {
     pub detectors: Setup,
     pub ensemble: EnsembleSettings,
     pub templates: template::Settings,
+    /// What people said of earlier anomalies.
+    pub marks: Arc<Marks>,
     /// What was learned before; a state that a pipeline is given when it starts comes before it.
     pub warm: Option<Arc<State>>,
     /// Finds sessions in the text of records whose origin names no key of its own.
@@ -48,9 +50,11 @@ const MINER: &str = "sequencer/miner";
 const TIME: &str = "sequencer/time";
 
 impl Blueprint {
-    #[must_use]
-    pub fn ensemble(&self) -> Ensemble {
-        Ensemble::new(self.ensemble.clone())
+    fn ensemble(&self, state: Option<&State>) -> Result<Ensemble, String> {
+        let mut ensemble = Ensemble::new(self.ensemble.clone());
+        state.or(self.warm.as_deref()).map_or(Ok(()), |state| ensemble.load(state))?;
+        ensemble.heed(self.marks.clone());
+        Ok(ensemble)
     }
 
     fn parser(&self) -> Parser {
@@ -79,7 +83,7 @@ impl Blueprint {
 }
 
 /// Version of what snapshots contain: raised when a saved state can no longer be continued from.
-pub const SNAPSHOT_VERSION: u32 = 1;
+pub const SNAPSHOT_VERSION: u32 = 2;
 
 /// The wall clock: read here and nowhere below.
 #[must_use]

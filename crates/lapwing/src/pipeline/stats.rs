@@ -17,6 +17,8 @@ pub struct Stats {
     pub parsed: BTreeMap<&'static str, u64>,
     /// Records that were not understood, by reason.
     pub unparsed: BTreeMap<&'static str, u64>,
+    /// The same, by source.
+    pub malformed: BTreeMap<Box<str>, u64>,
     /// What was lost, by reason: alerts merged away, journal entries damaged...
     pub dropped: BTreeMap<&'static str, u64>,
     /// Findings by detector and severity.
@@ -33,6 +35,8 @@ pub struct Stats {
     pub lag: Duration,
     /// Blocks between the intake and the verdicts.
     pub in_flight: usize,
+    /// Findings muted because people expect them.
+    pub muted: u64,
     pub journal_bytes: u64,
     pub snapshot_at: Option<Timestamp>,
     pub figures: Figures,
@@ -52,6 +56,10 @@ impl Stats {
             }
         }
         if let Some(event) = joined.batch.events.first() {
+            let broken = joined.understood.iter().filter(|understood| matches!(understood, Understood::Broken(_))).count() as u64;
+            if broken > 0 {
+                *self.malformed.entry(event.origin.name.clone()).or_default() += broken;
+            }
             *self.received.entry(event.origin.name.clone()).or_default() += joined.understood.len() as u64;
             self.lag = now.since(event.received);
         }
@@ -61,10 +69,10 @@ impl Stats {
                 *self.findings.entry((finding.detector, verdict.severity)).or_default() += 1;
             }
         }
-        let entities = std::mem::take(&mut self.figures.entities);
-        self.figures = joined.figures.clone();
+        let before = std::mem::replace(&mut self.figures, joined.figures.clone());
         if self.figures.entities.is_empty() {
-            self.figures.entities = entities;
+            // Not told with every batch.
+            (self.figures.entities, self.figures.learning) = (before.entities, before.learning);
         }
     }
 

@@ -48,13 +48,12 @@ pub fn through<E: Send + 'static>(
     }
     let (mut feeder, mut joiner) = workers::start::<()>(blueprint, workers, None).map_err(&wrong)?;
     let reader = std::thread::Builder::new().name("reader".into()).spawn(move || -> Result<(), E> {
-        let work = |records, end| Work { records, heartbeat: None, end, rules: None, barrier: false, memo: () };
         for records in blocks {
-            if !feeder.feed(work(records?, false)) {
+            if !feeder.feed(Work::of(records?, ())) {
                 return Ok(());
             }
         }
-        feeder.feed(work(Vec::new(), true));
+        feeder.feed(Work { end: true, ..Work::of(Vec::new(), ()) });
         Ok(())
     });
     let reader = reader.map_err(|error| wrong(format!("cannot start the reader thread: {error}")))?;

@@ -12,11 +12,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Instant;
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, select, unbounded};
-use lapwing_detect::{Batch, Ensemble, Findings, Shard, State};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, never, select, unbounded};
+use lapwing_detect::{Batch, Ensemble, Findings, Marks, Rulebook, Shard, State};
 use lapwing_model::{Event, Record, Timestamp, Verdict};
 use lapwing_parse::{Parser, Understood};
-use lapwing_rules::RuleSet;
 
 use super::Blueprint;
 use super::sequencer::Sequencer;
@@ -32,11 +31,19 @@ pub struct Work<M> {
     pub heartbeat: Option<Timestamp>,
     /// Instead of records: nothing will come any more.
     pub end: bool,
-    /// Rules that take effect before this: for every shard at the same event.
-    pub rules: Option<Arc<RuleSet>>,
+    /// Rules and behaviours that take effect before this: for every shard at the same event.
+    pub rulebook: Option<Rulebook>,
     /// Ask for the state of everything after this.
     pub barrier: bool,
     pub memo: M,
+}
+
+impl<M> Work<M> {
+    /// Records and nothing else.
+    #[must_use]
+    pub fn of(records: Vec<Record>, memo: M) -> Work<M> {
+        Work { records, heartbeat: None, end: false, rulebook: None, barrier: false, memo }
+    }
 }
 
 /// What came of one block.
@@ -59,6 +66,24 @@ pub struct Figures {
     pub templates: usize,
     pub templates_evicted: u64,
     pub entities: BTreeMap<&'static str, usize>,
+    /// How far each kind of detector is that still learns, from 0 to 1.
+    pub learning: BTreeMap<&'static str, f32>,
+}
+
+impl Figures {
+    fn add(&mut self, memory: Memory) {
+        memory.entities.into_iter().for_each(|(kind, count)| *self.entities.entry(kind).or_default() += count);
+        for (kind, far) in memory.learning {
+            let farthest = self.learning.entry(kind).or_default();
+            *farthest = farthest.max(far);
+        }
+    }
+}
+
+/// What one worker's detectors remember.
+struct Memory {
+    entities: BTreeMap<&'static str, usize>,
+    learning: BTreeMap<&'static str, f32>,
 }
 
 /// A worker panicked: what it knew is lost, so the pipeline does not go on without it.
@@ -85,6 +110,7 @@ pub struct Joiner<M> {
     parts: Receiver<Part<M>>,
     permits: Receiver<()>,
     ensemble: Ensemble,
+    marks: Receiver<Arc<Marks>>,
     shards: usize,
     next: u64,
     waiting: BTreeMap<u64, Gathered<M>>,
@@ -95,7 +121,7 @@ pub struct Joiner<M> {
 
 enum Part<M> {
     Batch(Sequenced<M>),
-    Judged { sequence: u64, findings: Findings, state: Option<State>, entities: Option<BTreeMap<&'static str, usize>> },
+    Judged { sequence: u64, findings: Findings, state: Option<State>, memory: Option<Memory> },
     Poisoned(Poisoned),
 }
 
@@ -167,7 +193,8 @@ pub fn start<M: Send + 'static>(
     let joiner = Joiner {
         parts: parts_out,
         permits: permits_out,
-        ensemble: blueprint.ensemble(),
+        ensemble: blueprint.ensemble(state)?,
+        marks: never(),
         shards: workers,
         next: 0,
         waiting: BTreeMap::new(),
@@ -192,6 +219,18 @@ impl<M> Joiner<M> {
     #[must_use]
     pub fn in_flight(&self) -> usize {
         self.permits.len()
+    }
+
+    /// Heeds what people say of anomalies: what was said before an outcome is in it.
+    #[must_use]
+    pub fn heeding(self, marks: Receiver<Arc<Marks>>) -> Joiner<M> {
+        Joiner { marks, ..self }
+    }
+
+    /// Findings that were muted because people expect them.
+    #[must_use]
+    pub fn muted(&self) -> u64 {
+        self.ensemble.muted()
     }
 
     /// Gives a batch back that is done with: its memory is used again. (Memory that one thread takes and another frees, again
@@ -230,13 +269,12 @@ impl<M> Joiner<M> {
                 let number = sequenced.number;
                 self.waiting.entry(number).or_default().sequenced = Some(sequenced);
             }
-            Part::Judged { sequence, findings, state, entities } => {
+            Part::Judged { sequence, findings, state, memory } => {
                 let gathered = self.waiting.entry(sequence).or_default();
                 gathered.findings.push(findings);
                 gathered.state.extend(state.unwrap_or_default());
-                let counted = gathered.sequenced.as_mut().map(|sequenced| &mut sequenced.figures.entities);
-                if let (Some(counted), Some(entities)) = (counted, entities) {
-                    entities.into_iter().for_each(|(kind, count)| *counted.entry(kind).or_default() += count);
+                if let (Some(sequenced), Some(memory)) = (&mut gathered.sequenced, memory) {
+                    sequenced.figures.add(memory);
                 }
             }
             Part::Poisoned(poisoned) => self.poisoned = Some(poisoned),
@@ -252,9 +290,13 @@ impl<M> Joiner<M> {
         self.next += 1;
         // Never empty: each block in flight holds one permit.
         let _ = self.permits.try_recv();
+        if let Some(marks) = self.marks.try_iter().last() {
+            self.ensemble.heed(marks);
+        }
         let verdicts = self.ensemble.conclude(&batch, Findings::in_order(findings));
         let state = sequencer.map(|sequencer| {
             state.extend(sequencer);
+            self.ensemble.save(&mut state);
             state
         });
         Some(Joined { batch, understood, verdicts, state, figures, memo })
@@ -300,7 +342,7 @@ struct Parsed<M> {
     understood: Vec<Understood>,
     heartbeat: Option<Timestamp>,
     end: bool,
-    rules: Option<Arc<RuleSet>>,
+    rulebook: Option<Rulebook>,
     barrier: bool,
     memo: M,
 }
@@ -320,7 +362,7 @@ impl<M> Line<M> {
             None if parsed.end => self.sequencer.end(),
             None => self.sequencer.sequence(parsed.events),
         };
-        batch.rules = parsed.rules;
+        batch.rulebook = parsed.rulebook;
         batch.barrier = parsed.barrier;
         let state = parsed.barrier.then(|| Blueprint::sequencer_state(&self.sequencer));
         let batch = Arc::new(batch);
@@ -329,7 +371,7 @@ impl<M> Line<M> {
             clamped: self.sequencer.clamped(),
             templates: self.sequencer.miner().len(),
             templates_evicted: self.sequencer.miner().evicted(),
-            entities: BTreeMap::new(),
+            ..Figures::default()
         };
         // A send fails only where the receiver is gone, and then nobody waits for what is sent.
         let sequenced =
@@ -397,8 +439,8 @@ impl<M> Worker<M> {
         let mut events = self.spare.try_recv().unwrap_or_default();
         events.reserve(work.records.len());
         let understood = work.records.iter().map(|record| self.parser.parse(record, &mut events)).collect();
-        let Work { heartbeat, end, rules, barrier, memo, .. } = work;
-        let parsed = Parsed { events, understood, heartbeat, end, rules, barrier, memo };
+        let Work { heartbeat, end, rulebook, barrier, memo, .. } = work;
+        let parsed = Parsed { events, understood, heartbeat, end, rulebook, barrier, memo };
         self.in_line(|line| line.enter(number, parsed));
     }
 
@@ -410,8 +452,9 @@ impl<M> Worker<M> {
             self.shard.save(&mut state);
             state
         });
-        let entities = (batch.barrier || sequence.is_multiple_of(64)).then(|| self.shard.entities());
-        let _ = self.parts.send(Part::Judged { sequence, findings, state, entities });
+        let told = batch.barrier || sequence.is_multiple_of(64);
+        let memory = told.then(|| Memory { entities: self.shard.entities(), learning: self.shard.learning() });
+        let _ = self.parts.send(Part::Judged { sequence, findings, state, memory });
     }
 
     fn in_line(&self, act: impl FnOnce(&mut Line<M>)) {

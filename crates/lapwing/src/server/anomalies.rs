@@ -1,10 +1,13 @@
 //! `/anomalies`: what was found, what people say of it, and what they or other systems add.
 
+use std::time::Duration;
+
 use axum::extract::{Path, State};
 use axum::http::header::LOCATION;
 use axum::http::{HeaderValue, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
-use lapwing_model::{Anomaly, AnomalyId, Severity, State as Standing, Timestamp};
+use lapwing_detect::Marks;
+use lapwing_model::{Anomaly, AnomalyId, Mark, Severity, State as Standing, Timestamp};
 use lapwing_store::{Change, Cursor, Query};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -14,7 +17,7 @@ use super::error::{ApiError, ApiResult, ErrorBody};
 use super::json::{self, Json};
 use super::manual::NewAnomaly;
 use super::query::{Parameters, wrong};
-use super::schema::AnomalySchema;
+use super::schema::{AnomalySchema, MarkSchema};
 use super::{App, asked};
 
 /// The longest note, in bytes.
@@ -120,7 +123,14 @@ pub(super) struct AnomalyChange {
     /// At most 10,000 bytes.
     #[schema(example = "load test of the shop")]
     note: Option<String>,
+    /// For `expected`: for so many days the same finding about the same entity is muted; 90 where nothing is said.
+    #[schema(example = 30)]
+    expires_days: Option<u32>,
 }
+
+/// For how many days a mark holds, and at most.
+const MARK_DAYS: u32 = 90;
+const MOST_DAYS: u32 = 3650;
 
 /// Say what an anomaly is
 #[utoipa::path(patch, path = "/anomalies/{id}", tag = "anomalies", params(("id" = String, Path, description = "16 hexadecimal digits")),
@@ -129,7 +139,7 @@ pub(super) struct AnomalyChange {
         (status = 404, description = "There is none of this id", body = ErrorBody)))]
 pub(super) async fn patch_one(State(app): State<App>, Path(id): Path<String>, body: Whole) -> ApiResult<Json<Anomaly>> {
     let id = parse_id(&id)?;
-    let AnomalyChange { state, note } = asked::read(&body.bytes)?;
+    let AnomalyChange { state, note, expires_days } = asked::read(&body.bytes)?;
     if state.is_none() && note.is_none() {
         return Err(ApiError::bad_request(
             "nothing_to_change",
@@ -140,8 +150,62 @@ pub(super) async fn patch_one(State(app): State<App>, Path(id): Path<String>, bo
     if note.as_ref().is_some_and(|note| note.len() > LONGEST_NOTE) {
         return Err(ApiError::bad_request("too_long", format!("the note is longer than {LONGEST_NOTE} bytes"), "shorten it"));
     }
-    let change = Change { state, note };
-    app.write(move |store| store.set(id, &change)).await?.map(Json).ok_or_else(|| none_of(id))
+    let days = expires_days.unwrap_or(MARK_DAYS);
+    if !(1..=MOST_DAYS).contains(&days) {
+        return Err(wrong("expires_days", format!("must be from 1 to {MOST_DAYS}")));
+    }
+    let made = (app.live.clock)();
+    let expires = made + Duration::from_secs(86_400 * u64::from(days));
+    let change = Change { state, note, made, expires };
+    let changed = app.write(move |store| store.set(id, &change)).await?.ok_or_else(|| none_of(id))?;
+    if state.is_some() {
+        let marks = app.read(|reader| reader.marks()).await?;
+        app.live.reload.marks(std::sync::Arc::new(Marks::new(marks)));
+    }
+    Ok(Json(changed))
+}
+
+/// What marking an anomaly as expected reaches, among the anomalies that are kept.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Reach {
+    /// The anomalies that would not have been told, newest first; at most 1,000.
+    #[schema(value_type = Vec<AnomalySchema>)]
+    items: Vec<Anomaly>,
+    /// In words, what is muted.
+    #[schema(example = "signatures sqli-union about client 203.0.113.9")]
+    scope: String,
+}
+
+/// Preview a mark
+///
+/// What would have been muted, had this anomaly been marked as expected before: the same finding about the same entity.
+#[utoipa::path(get, path = "/anomalies/{id}/reach", tag = "anomalies", params(("id" = String, Path, description = "16 hexadecimal digits")),
+    responses((status = 200, body = Reach), (status = 404, description = "There is none of this id", body = ErrorBody)))]
+pub(super) async fn get_reach(State(app): State<App>, Path(id): Path<String>) -> ApiResult<Json<Reach>> {
+    let id = parse_id(&id)?;
+    let anomaly = app.read(move |reader| reader.get(id)).await?.ok_or_else(|| none_of(id))?;
+    let mark = Mark::of(&anomaly, Standing::Expected, anomaly.last, anomaly.last);
+    let (detector, class) = (Some(mark.detector.to_string()), Some(mark.class.to_string()));
+    let entity = Some(mark.entity.to_string());
+    let query = Query { detector, class, entity, limit: Query::MOST, ..Query::default() };
+    let mut items = app.read(move |reader| reader.list(&query)).await?.items;
+    items.retain(|anomaly| mark.covers_anomaly(anomaly));
+    Ok(Json(Reach { items, scope: format!("{} {} about {} {}", mark.detector, mark.rule, mark.scope, mark.entity) }))
+}
+
+/// What people said of anomalies.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct MarksAnswer {
+    #[schema(value_type = Vec<MarkSchema>)]
+    items: Vec<Mark>,
+}
+
+/// List marks
+///
+/// What people said of anomalies, the latest first. To take one back, set the anomaly's state to `open`.
+#[utoipa::path(get, path = "/marks", tag = "anomalies", responses((status = 200, body = MarksAnswer)))]
+pub(super) async fn list_marks(State(app): State<App>) -> ApiResult<Json<MarksAnswer>> {
+    Ok(Json(MarksAnswer { items: app.read(|reader| reader.marks()).await? }))
 }
 
 /// Delete an anomaly

@@ -1,13 +1,13 @@
 //! `POST /detect`, `/detect/batch`, `/reset/...`: a verdict at once, from an engine of its own that remembers what it was asked.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::PoisonError;
 use std::sync::atomic::Ordering::Relaxed;
 
 use axum::body::Bytes;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
-use lapwing_model::{Event, Finding, Origin, Position, Reading, Record, Scope, Severity, Verdict};
+use lapwing_model::{Event, Finding, Origin, Position, Reading, Record, Scope, Score, Severity, Timestamp, Verdict};
 use lapwing_source::lines::MAX_LINE;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -55,6 +55,8 @@ pub(super) struct DetectBatchRequest {
 /// What is thought of one line.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Judgement {
+    /// The number of the line among all that were asked about: the `earlier` of a later finding may name it.
+    line: u64,
     /// Whether the severity is at least `low`.
     is_anomaly: bool,
     /// From 0 (ordinary) to 1 (certain).
@@ -64,6 +66,9 @@ pub(super) struct Judgement {
     /// What kind of thing the strongest finding tells of.
     #[schema(example = "fatal-error")]
     class: Option<String>,
+    /// What kinds of things all findings tell of.
+    #[schema(value_type = Vec<String>, example = json!(["fatal-error"]))]
+    classes: BTreeSet<String>,
     /// Why, in one sentence.
     reason: Option<String>,
     /// The score of each detector that found something.
@@ -77,7 +82,7 @@ pub(super) struct Judgement {
 }
 
 /// What one detector found.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 #[schema(as = Finding)]
 pub(super) struct FindingAnswer {
     #[schema(value_type = String)]
@@ -93,6 +98,14 @@ pub(super) struct FindingAnswer {
     reason: String,
     expected: String,
     observed: String,
+    /// How many lines it stands for: those that no earlier finding stood for.
+    count: u64,
+    /// When that began, where it did not begin with this line.
+    #[schema(value_type = Option<String>)]
+    since: Option<Timestamp>,
+    /// Lines before this one that it is about as well. Those of the same request are told so themselves.
+    #[schema(value_type = Vec<u64>)]
+    earlier: Vec<u64>,
 }
 
 /// What is thought of several lines, in their order.
@@ -224,6 +237,7 @@ impl Shared {
                 judgements.extend(answers);
             });
         }
+        tell_earlier(&records, &mut judgements);
         judgements
     }
 
@@ -239,6 +253,24 @@ impl Shared {
     }
 }
 
+/// That a line was the beginning of something shows only some lines later: tells those of this request so.
+fn tell_earlier(records: &[Record], judgements: &mut [Judgement]) {
+    let later: Vec<FindingAnswer> = judgements
+        .iter()
+        .flat_map(|judgement| &judgement.findings)
+        .filter(|finding| !finding.earlier.is_empty())
+        .cloned()
+        .collect();
+    for finding in &later {
+        for number in &finding.earlier {
+            // The numbers of one request only rise.
+            if let Ok(at) = records.binary_search_by_key(number, |record| record.position.line) {
+                judgements[at].also(finding);
+            }
+        }
+    }
+}
+
 /// What came of one record: events and verdicts are found by its position, which no other record has.
 fn answer(engine: &Engine, judged: &Judged, record: &Record, session_id: Option<String>) -> Judgement {
     let event = judged.batch.events.iter().find(|event| event.position == record.position);
@@ -247,6 +279,12 @@ fn answer(engine: &Engine, judged: &Judged, record: &Record, session_id: Option<
     let mut verdicts: Vec<_> = judged.verdicts.iter().filter(is_own).collect();
     verdicts.sort_by_key(|verdict| std::cmp::Reverse((verdict.severity, verdict.score)));
     let findings: Vec<_> = verdicts.iter().flat_map(|verdict| &verdict.findings).collect();
+    // An event that is another's beginning is named where the finding was made, not in the verdict.
+    let earlier = |finding: &Finding| {
+        let own = |at: u16| judged.batch.events.get(usize::from(at)).is_some_and(|event| event.position == record.position);
+        let found = judged.found.iter().find(|found| !found.earlier.is_empty() && own(found.at) && found.finding == *finding);
+        found.map_or(Vec::new(), |found| found.earlier.iter().map(|(_, position)| position.line).collect())
+    };
     let mut detectors = BTreeMap::new();
     for finding in &findings {
         let score: &mut f32 = detectors.entry(finding.detector).or_default();
@@ -254,13 +292,18 @@ fn answer(engine: &Engine, judged: &Judged, record: &Record, session_id: Option<
     }
     let severity = verdicts.first().map(|verdict| verdict.severity).unwrap_or_default();
     Judgement {
+        line: record.position.line,
         is_anomaly: severity >= Severity::Low,
         score: verdicts.iter().map(|verdict| verdict.score.value()).fold(0.0, f32::max),
         severity,
         class: findings.first().map(|finding| finding.class.to_string()),
         reason: findings.first().map(|finding| finding.reason.clone()),
+        classes: findings.iter().map(|finding| finding.class.to_string()).collect(),
         detectors,
-        findings: findings.into_iter().map(FindingAnswer::of).collect(),
+        findings: findings
+            .into_iter()
+            .map(|finding| FindingAnswer { earlier: earlier(finding), ..FindingAnswer::of(finding) })
+            .collect(),
         template: event.and_then(|event| template(engine, event)),
         session_id,
     }
@@ -283,6 +326,33 @@ impl FindingAnswer {
             reason: finding.reason.clone(),
             expected: finding.expected.clone(),
             observed: finding.observed.clone(),
+            count: finding.count,
+            since: finding.since,
+            earlier: Vec::new(),
         }
+    }
+}
+
+impl Judgement {
+    /// What was found later is about this line as well.
+    fn also(&mut self, later: &FindingAnswer) {
+        let is_same =
+            |own: &FindingAnswer| (own.detector, &own.rule, &own.entity) == (later.detector, &later.rule, &later.entity);
+        if self.findings.iter().any(is_same) {
+            return;
+        }
+        let severity = later.severity.max(Severity::of(Score::new(later.score)));
+        if severity > self.severity || self.findings.is_empty() {
+            (self.class, self.reason) = (Some(later.class.clone()), Some(later.reason.clone()));
+            self.findings.insert(0, FindingAnswer { earlier: Vec::new(), ..later.clone() });
+        } else {
+            self.findings.push(FindingAnswer { earlier: Vec::new(), ..later.clone() });
+        }
+        self.severity = self.severity.max(severity);
+        self.score = self.score.max(later.score);
+        self.is_anomaly = self.severity >= Severity::Low;
+        self.classes.insert(later.class.clone());
+        let score = self.detectors.entry(later.detector).or_default();
+        *score = score.max(later.score);
     }
 }

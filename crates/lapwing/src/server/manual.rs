@@ -95,6 +95,8 @@ impl NewAnomaly {
             parts: vec![part],
             expected: String::new(),
             observed: String::new(),
+            one_in: 0,
+            silenced_by: String::new(),
             evidence: self.evidence,
             state: State::Open,
             note: String::new(),

@@ -96,6 +96,11 @@ impl Snapshot {
         out.counters("lapwing_events_received", "Records taken in, by source", "source", &sources)?;
         out.counters("lapwing_events_parsed", "Records understood, by format", "format", &stats.parsed)?;
         out.counters("lapwing_events_unparsed", "Records not understood, by reason", "reason", &stats.unparsed)?;
+        let mut malformed = BTreeMap::new();
+        for (source, count) in &stats.malformed {
+            *malformed.entry(label(source)).or_default() += count;
+        }
+        out.counters("lapwing_events_malformed", "Records not understood, by source", "source", &malformed)?;
         out.counters(
             "lapwing_dropped",
             "What was lost, by reason",

@@ -24,6 +24,8 @@ pub(super) fn all() -> (OpenApiRouter<App>, [(Role, OpenApiRouter<App>); 3]) {
         .routes(routes!(docs::get_openapi))
         .routes(routes!(anomalies::list))
         .routes(routes!(anomalies::get_one))
+        .routes(routes!(anomalies::get_reach))
+        .routes(routes!(anomalies::list_marks))
         .routes(routes!(events::get_events))
         .routes(routes!(stats::get_stats))
         .routes(routes!(metrics::get_metrics));

@@ -41,11 +41,36 @@ pub(super) struct AnomalySchema {
     parts: Vec<PartSchema>,
     expected: String,
     observed: String,
+    /// One in so many events scored as high, of those seen until then; 0 where nobody counted.
+    #[schema(example = 20_000)]
+    one_in: u64,
+    /// What would have kept it from being an anomaly.
+    silenced_by: String,
     evidence: Vec<EvidenceSchema>,
     /// `open`, `acknowledged`, `expected` or `real`.
     #[schema(example = "open")]
     state: String,
     note: String,
+}
+
+/// What a person said of an anomaly; it reaches as far as the same finding about the same entity.
+#[derive(Debug, ToSchema)]
+#[schema(as = Mark)]
+#[expect(dead_code, reason = "describes lapwing_model::Mark")]
+pub(super) struct MarkSchema {
+    #[schema(example = "00abcdef01234567")]
+    anomaly: String,
+    /// `expected` mutes, `real` does not.
+    #[schema(example = "expected")]
+    said: String,
+    detector: String,
+    rule: String,
+    class: String,
+    scope: String,
+    entity: String,
+    made: String,
+    /// From then on it mutes no longer.
+    expires: String,
 }
 
 /// What one detector contributes to a score; the parts add up to it.

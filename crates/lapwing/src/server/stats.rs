@@ -44,6 +44,11 @@ pub(super) struct StatsAnswer {
     /// Keys that each kind of detector remembers.
     #[schema(value_type = BTreeMap<String, usize>)]
     entities: BTreeMap<&'static str, usize>,
+    /// How far each kind of detector is that still learns, from 0 to 1.
+    #[schema(value_type = BTreeMap<String, f32>, example = json!({"iforest": 0.4}))]
+    learning: BTreeMap<&'static str, f32>,
+    /// Findings muted because people marked them as expected.
+    muted: u64,
     templates: usize,
     last_score: f32,
     /// From the receipt of a record to its verdict.
@@ -122,6 +127,8 @@ fn answer(app: &App, stats: Stats, store: StoreStats) -> StatsAnswer {
         alerts: stats.alerts,
         alert_failures: stats.alert_failures,
         entities: stats.figures.entities,
+        learning: stats.figures.learning,
+        muted: stats.muted,
         templates: stats.figures.templates,
         last_score: stats.last_score,
         lag_seconds: stats.lag.as_secs_f64(),

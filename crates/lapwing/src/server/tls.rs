@@ -1,46 +1,19 @@
 //! TLS, from PEM files.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use axum_server::tls_rustls::RustlsConfig;
-use rustls::ServerConfig;
-use rustls::crypto::ring;
-use rustls::pki_types::pem::{Error, PemObject};
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use lapwing_source::tls;
 
 use super::Tls;
 
 /// # Errors
 /// Where a file cannot be read, is not what it should be, or key and certificate do not belong together.
 pub(super) fn load(tls: &Tls) -> Result<RustlsConfig, String> {
-    let certificates = CertificateDer::pem_file_iter(&tls.certificate).and_then(Iterator::collect::<Result<Vec<_>, _>>);
-    let certificates = certificates.map_err(|error| unusable("certificate", &tls.certificate, &error))?;
-    if certificates.is_empty() {
-        return Err(unusable("certificate", &tls.certificate, &Error::NoItemsFound));
-    }
-    let key = PrivateKeyDer::from_pem_file(&tls.key).map_err(|error| unusable("key", &tls.key, &error))?;
-    let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .and_then(|builder| builder.with_no_client_auth().with_single_cert(certificates, key));
-    let mut config = config.map_err(|error| {
-        let (certificate, key) = (tls.certificate.display(), tls.key.display());
-        format!("cannot use server.tls: certificate {certificate} and key {key} do not go together: {error}")
-    })?;
+    let files = tls::Tls { certificate: tls.certificate.clone(), key: tls.key.clone(), clients: None };
+    let mut config = tls::load(&files, "server.tls")?;
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(RustlsConfig::from_config(Arc::new(config)))
-}
-
-fn unusable(what: &str, path: &Path, error: &Error) -> String {
-    let why = match error {
-        Error::Io(error) => {
-            let text = error.to_string().to_lowercase();
-            text.split(" (os error").next().unwrap_or_default().to_owned()
-        }
-        Error::NoItemsFound => format!("there is no {what} in it"),
-        other => format!("it is no PEM file: {other}"),
-    };
-    format!("cannot read server.tls.{what} {}: {why}; give a PEM file", path.display())
 }
 
 #[cfg(test)]

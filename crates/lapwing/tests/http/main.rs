@@ -4,6 +4,7 @@ mod access;
 mod anomalies;
 mod detect;
 mod events;
+mod feedback;
 mod limits;
 mod logs;
 mod routes;

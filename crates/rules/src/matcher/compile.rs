@@ -354,7 +354,7 @@ impl Sights {
 fn too_large(set: &RuleSet, reason: &str) -> Option<RuleError> {
     let rule = set.rules.first()?;
     let message = format!("the rules together hold too much text: {reason}");
-    Some(RuleError { file: Arc::clone(&rule.file), line: rule.line, column: 1, message, help: None })
+    Some(RuleError { file: Arc::clone(&rule.file), line: rule.line, column: 1, message, help: None, waits: false })
 }
 
 fn told(

@@ -1,9 +1,9 @@
-use lapwing_model::{Severity, hash};
+use lapwing_model::{Scope, Severity, hash};
 use rusqlite::Connection;
 use rusqlite::types::Value;
 
 use super::query::{Cursor, Query};
-use super::row::{KEY_SLACK, SCOPES, key_of_millis};
+use super::row::{KEY_SLACK, key_of_millis};
 use super::search;
 use super::tally::{self, Kind};
 
@@ -67,7 +67,7 @@ fn rarest(connection: &Connection, query: &Query) -> rusqlite::Result<Walk> {
     }
     if let Some(name) = &query.entity {
         let mut rows = 0;
-        for scope in SCOPES {
+        for scope in Scope::EACH {
             rows += tally::rows(connection, Kind::Entity, &tally::entity_name(scope, name))?;
         }
         offer(rows, Walk::Index("anomaly_entity"));

@@ -2,6 +2,7 @@
 
 mod counts;
 mod list;
+mod marks;
 mod query;
 mod reader;
 mod row;
@@ -43,6 +44,10 @@ pub struct Store {
 pub struct Change {
     pub state: Option<State>,
     pub note: Option<String>,
+    /// When it is said, and until when it holds: `expected` and `real` are kept as a [`lapwing_model::Mark`]; the other states
+    /// take it back.
+    pub made: Timestamp,
+    pub expires: Timestamp,
 }
 
 impl Store {

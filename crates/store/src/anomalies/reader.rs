@@ -1,12 +1,12 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use lapwing_model::{Anomaly, AnomalyId, Entity, Severity, State, Timestamp};
+use lapwing_model::{Anomaly, AnomalyId, Entity, Mark, Severity, State, Timestamp};
 use rusqlite::Connection;
 
 use super::query::{Page, Query};
 use super::tally::{self, Kind};
-use super::{FILE, counts, list, row, write_ahead_log};
+use super::{FILE, counts, list, marks, row, write_ahead_log};
 use crate::{Result, StoreError};
 
 /// How many detectors, classes and entities [`Stats`] names.
@@ -67,6 +67,14 @@ impl Reader {
             let found = list::keys(connection, query)?;
             Ok(Page { items: row::read(connection, &found.keys)?, next: found.next })
         })
+    }
+
+    /// What people said of anomalies, the latest first; what has expired, until it is pruned, as well.
+    ///
+    /// # Errors
+    /// Where the database cannot be read.
+    pub fn marks(&self) -> Result<Vec<Mark>> {
+        self.read(marks::all)
     }
 
     /// A named counter's minutes that begin in `from..to`, in order; those at 0 are left out.

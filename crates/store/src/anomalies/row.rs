@@ -11,19 +11,6 @@ const TIE_BITS: u32 = 20;
 /// How many milliseconds too late a row's key may say, where thousands of rows share one.
 pub(super) const KEY_SLACK: i64 = 64;
 
-pub(super) const SCOPES: [Scope; 10] = [
-    Scope::Client,
-    Scope::Network,
-    Scope::User,
-    Scope::Session,
-    Scope::Endpoint,
-    Scope::Service,
-    Scope::Host,
-    Scope::Source,
-    Scope::All,
-    Scope::Event,
-];
-
 /// The lowest key that an anomaly of this time can have: 43 bits of milliseconds, then [`TIE_BITS`] that tell apart. Times
 /// beyond the years 1691 and 2248 all count as those.
 pub(super) fn first_key(time: Timestamp) -> i64 {
@@ -50,6 +37,11 @@ struct Body<'a> {
     parts: Cow<'a, [Part]>,
     expected: Cow<'a, str>,
     observed: Cow<'a, str>,
+    // Rows of the first version have neither.
+    #[serde(default)]
+    one_in: u64,
+    #[serde(default)]
+    silenced_by: Cow<'a, str>,
     evidence: Cow<'a, [Evidence]>,
 }
 
@@ -65,6 +57,8 @@ pub(super) fn encode_body(anomaly: &Anomaly) -> rusqlite::Result<String> {
         parts,
         expected: Cow::Borrowed(&anomaly.expected),
         observed: Cow::Borrowed(&anomaly.observed),
+        one_in: anomaly.one_in,
+        silenced_by: Cow::Borrowed(&anomaly.silenced_by),
         evidence: Cow::Borrowed(&anomaly.evidence),
     };
     serde_json::to_string(&body).map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))
@@ -98,7 +92,7 @@ pub(super) fn scope_number(scope: Scope) -> i64 {
 }
 
 pub(super) fn scope(number: i64) -> Option<Scope> {
-    usize::try_from(number).ok().and_then(|index| SCOPES.get(index)).copied()
+    usize::try_from(number).ok().and_then(|index| Scope::EACH.get(index)).copied()
 }
 
 /// The columns that [`decode`] reads, in its order.
@@ -128,7 +122,7 @@ fn decode(row: &Row<'_>) -> rusqlite::Result<Anomaly> {
         state: pick(&State::ALL, row, 4)?,
         score: Score::new(row.get::<_, f64>(5)? as f32),
         count: row.get::<_, i64>(6)? as u64,
-        scope: pick(&SCOPES, row, 7)?,
+        scope: pick(&Scope::EACH, row, 7)?,
         entity: row.get(10)?,
         detector: Cow::Owned(row.get(8)?),
         class: Cow::Owned(row.get(9)?),
@@ -136,6 +130,8 @@ fn decode(row: &Row<'_>) -> rusqlite::Result<Anomaly> {
         parts: body.parts.into_owned(),
         expected: body.expected.into_owned(),
         observed: body.observed.into_owned(),
+        one_in: body.one_in,
+        silenced_by: body.silenced_by.into_owned(),
         evidence: body.evidence.into_owned(),
         note: row.get(12)?,
     })
@@ -154,7 +150,6 @@ mod tests {
 
     #[test]
     fn numbers_in_the_database_stand_for_what_they_stand_for_in_the_model() {
-        assert!(SCOPES.iter().enumerate().all(|(index, scope)| *scope as usize == index));
         assert!(Severity::ALL.iter().enumerate().all(|(index, severity)| *severity as usize == index));
         assert!(State::ALL.iter().enumerate().all(|(index, state)| *state as usize == index));
     }

@@ -42,6 +42,17 @@ const MIGRATIONS: &[&str] = &[
         name TEXT NOT NULL, minute INTEGER NOT NULL, value INTEGER NOT NULL, PRIMARY KEY (name, minute)
     ) STRICT, WITHOUT ROWID;
     CREATE VIRTUAL TABLE search USING fts5(reason, entity, class, evidence, content='', contentless_delete=1);",
+    "CREATE TABLE mark (
+        id INTEGER PRIMARY KEY,
+        said INTEGER NOT NULL,
+        detector TEXT NOT NULL,
+        rule TEXT NOT NULL,
+        class TEXT NOT NULL,
+        scope INTEGER NOT NULL,
+        entity TEXT NOT NULL,
+        made INTEGER NOT NULL,
+        expires INTEGER NOT NULL
+    ) STRICT;",
 ];
 
 /// How long a statement waits for another process before it gives up as busy.

@@ -25,6 +25,8 @@ fn anomaly(number: u64) -> Anomaly {
         parts: vec![Part { detector: "windows".into(), rule: "burst".into(), value: 0.1 + number as f32 }],
         expected: "2 a minute".into(),
         observed: format!("{number} a minute"),
+        one_in: 0,
+        silenced_by: String::new(),
         evidence: vec![Evidence { file: "access.log".into(), line: number, text: "GET /wp-login.php HTTP/1.1".into() }],
         state: State::Open,
         note: String::new(),
@@ -90,7 +92,7 @@ fn extreme_values_read_back_or_are_bounded() {
 fn a_later_version_replaces_what_the_machine_says_and_keeps_what_a_person_said() {
     let (_dir, mut store, reader) = store(3);
     let id = anomaly(1).id;
-    let change = Change { state: Some(State::Expected), note: Some("the backup".into()) };
+    let change = Change { state: Some(State::Expected), note: Some("the backup".into()), ..Change::default() };
     let set = store.set(id, &change).unwrap().unwrap();
     assert_eq!((set.state, set.note.as_str()), (State::Expected, "the backup"));
     for earlier in [0, 10] {
@@ -250,7 +252,7 @@ fn words_are_found_in_every_text() {
 #[test]
 fn statistics_are_what_counting_gives() {
     let (_dir, mut store, reader) = store(100);
-    store.set(anomaly(5).id, &Change { state: Some(State::Real), note: None }).unwrap();
+    store.set(anomaly(5).id, &Change { state: Some(State::Real), ..Change::default() }).unwrap();
     store.delete(anomaly(6).id).unwrap();
     let stats = reader.stats().unwrap();
     assert_eq!(stats.total, 99);
@@ -445,11 +447,30 @@ proptest! {
         for number in (0..60).step_by(4) {
             let state = State::ALL[1 + number % 3];
             all[number].state = state;
-            store.set(all[number].id, &Change { state: Some(state), note: None }).unwrap();
+            store.set(all[number].id, &Change { state: Some(state), ..Change::default() }).unwrap();
         }
         for query in queries {
             let expected: Vec<_> = all.iter().rev().filter(|item| matches(&query, item)).map(|item| item.id).collect();
             prop_assert_eq!(ids(&reader, &query), expected, "{:?}", query);
         }
     }
+}
+
+#[test]
+fn what_a_person_says_of_an_anomaly_is_kept_as_a_mark_and_can_be_taken_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut store = Store::open(dir.path()).unwrap();
+    let one = anomaly(1);
+    store.put([&one]).unwrap();
+    let (made, expires) = (Timestamp::from_seconds(100), Timestamp::from_seconds(200));
+    let say = |state| Change { state: Some(state), made, expires, ..Change::default() };
+    store.set(one.id, &say(State::Expected)).unwrap();
+    drop(store);
+    let mut store = Store::open(dir.path()).unwrap();
+    let reader = store.reader().unwrap();
+    assert_eq!(reader.marks().unwrap(), [lapwing_model::Mark::of(&one, State::Expected, made, expires)]);
+    store.set(one.id, &say(State::Real)).unwrap();
+    assert_eq!(reader.marks().unwrap()[0].said, State::Real);
+    store.set(one.id, &say(State::Open)).unwrap();
+    assert_eq!(reader.marks().unwrap(), []);
 }

@@ -1,12 +1,12 @@
 use std::borrow::Cow;
 
-use lapwing_model::{Anomaly, AnomalyId, Severity, State, Timestamp, hash};
+use lapwing_model::{Anomaly, AnomalyId, Mark, Scope, Severity, State, Timestamp, hash};
 use rusqlite::{Connection, OptionalExtension, Row};
 
 use super::row::{self, pick, signed};
 use super::search::Texts;
 use super::tally::{self, Changes, Kind, Traits};
-use super::{Change, counts};
+use super::{Change, counts, marks};
 
 /// What is known of a row before it is changed or deleted.
 struct Stored {
@@ -28,7 +28,7 @@ fn stored(row: &Row<'_>) -> rusqlite::Result<Stored> {
         state: pick(&State::ALL, row, 8)?,
         detector: Cow::Owned(row.get(9)?),
         class: Cow::Owned(row.get(10)?),
-        scope: pick(&row::SCOPES, row, 11)?,
+        scope: pick(&Scope::EACH, row, 11)?,
         entity: Cow::Owned(row.get(12)?),
     };
     Ok(Stored {
@@ -203,7 +203,15 @@ pub(super) fn set(connection: &Connection, id: AnomalyId, change: &Change) -> ru
     if let Some(note) = &change.note {
         connection.prepare_cached("UPDATE detail SET note = ? WHERE key = ?")?.execute((note, stored.key))?;
     }
-    row::find(connection, id)
+    let anomaly = row::find(connection, id)?;
+    match (change.state, &anomaly) {
+        (Some(said @ (State::Expected | State::Real)), Some(anomaly)) => {
+            marks::put(connection, &Mark::of(anomaly, said, change.made, change.expires))?;
+        }
+        (Some(State::Open | State::Acknowledged), _) => marks::remove(connection, id)?,
+        _ => {}
+    }
+    Ok(anomaly)
 }
 
 pub(super) fn delete(connection: &Connection, id: AnomalyId) -> rusqlite::Result<bool> {
@@ -219,6 +227,8 @@ pub(super) fn delete(connection: &Connection, id: AnomalyId) -> rusqlite::Result
 pub(super) fn prune(connection: &Connection, older_than: Timestamp, keep: u64, at_once: u64) -> rusqlite::Result<u64> {
     counts::prune(connection, older_than)?;
     connection.prepare_cached("DELETE FROM deleted WHERE last < ?")?.execute([older_than.nanos()])?;
+    // Who was often wrong is remembered for as long as anomalies are, after the mark itself mutes no longer.
+    connection.prepare_cached("DELETE FROM mark WHERE expires < ?")?.execute([older_than.nanos()])?;
     let mut old = select(connection, "key < ? AND last < ?", (row::first_key(older_than), older_than.nanos(), signed(at_once)))?;
     if old.is_empty() {
         let excess = tally::rows(connection, Kind::All, "")?.saturating_sub(keep).min(at_once);

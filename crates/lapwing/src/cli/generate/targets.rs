@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
-use std::net::{Shutdown, TcpStream, ToSocketAddrs};
+use std::net::{Shutdown, TcpStream, ToSocketAddrs, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -131,6 +131,51 @@ impl Target for Tcp {
 
     fn tell(&self, _: u64) -> String {
         format!(" to tcp {}", self.to)
+    }
+}
+
+/// A datagram a line. Nobody says whether it arrived.
+pub(super) struct Udp {
+    socket: UdpSocket,
+    to: String,
+}
+
+impl Udp {
+    pub(super) fn connect(to: &str) -> Result<Udp, Failed> {
+        let address = to.to_socket_addrs().ok().and_then(|mut addresses| addresses.next());
+        let address = address.ok_or_else(|| {
+            Failed::new(format!(
+                "cannot send to '{to}': it is no host:port, or there is no such host; use one such as 127.0.0.1:5514"
+            ))
+        })?;
+        let socket = UdpSocket::bind(if address.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" })?;
+        socket.connect(address)?;
+        Ok(Udp { socket, to: to.to_owned() })
+    }
+}
+
+impl Target for Udp {
+    fn put(&mut self, line: &str) -> Result<(), Failed> {
+        match self.socket.send(line.as_bytes()) {
+            Ok(_) => Ok(()),
+            // The datagram before this one found nobody.
+            Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
+                Err(Failed::new(format!("cannot reach udp {}: nobody receives there; switch on sources.syslog_udp", self.to)))
+            }
+            Err(error) => Err(Failed::new(format!("cannot send to udp {}: {}", self.to, plain(&error)))),
+        }
+    }
+
+    fn pause(&mut self, _: Duration) -> Result<(), Failed> {
+        Ok(())
+    }
+
+    fn finish(&mut self) -> Result<(), Failed> {
+        Ok(())
+    }
+
+    fn tell(&self, _: u64) -> String {
+        format!(" to udp {}", self.to)
     }
 }
 
