@@ -8,7 +8,8 @@
 //! **Surprise** of a bag is the distance within which a certain share of all bags lies (the k-th nearest neighbour, with k a
 //! share: Ramaswamy, Rastogi, Shim: Efficient algorithms for mining outliers, SIGMOD 2000). So a few equal oddities do not
 //! excuse each other, which counting equal bags would do: it needs no labels and stands some dirt in what is learned from.
-//! A bag that was learned as *trusted* is no surprise at all.
+//! A bag that was learned as *trusted* is no surprise at all, and as long as most bags were, they alone say what is ordinary:
+//! what is wrong today would else become ordinary by being repeated.
 //!
 //! **Limit.** What is learned on trust tells how surprising new ordinary bags are: each is measured against the others
 //! (leave one out, duplicates counted), and the tail of that extrapolated to the wanted share of false alarms. Where nothing
@@ -57,6 +58,8 @@ pub struct CountVectors {
     /// Bags that what is known stands for.
     bags: u64,
     trusted: u64,
+    /// Weights, limit and neighbours are those of the trusted bags alone: as of the last refresh.
+    by_trust: bool,
     /// Bags learned since ever, and at which of them weights and limit are due next.
     learned: u64,
     due: u64,
@@ -127,6 +130,7 @@ impl CountVectors {
             items: Vec::new(),
             bags: 0,
             trusted: 0,
+            by_trust: false,
             learned: 0,
             due: 1,
             epoch: 0,
@@ -185,12 +189,9 @@ impl CountVectors {
                 known.times = known.times.saturating_add(1);
                 known.last = self.learned;
             }
-            None => self.remember(counts.clone(), hash, trusted),
+            None => self.remember(counts, hash, trusted),
         }
         self.bags += 1;
-        for &(slot, count) in &counts {
-            self.items[slot as usize].hold(count, 1);
-        }
         if self.learned >= self.due {
             self.refresh();
         }
@@ -206,7 +207,7 @@ impl CountVectors {
                 self.forget(at);
             } else {
                 self.known[at].times -= 1;
-                self.take_off(&measured.counts, 1, self.known[at].trusted);
+                self.take_off(1, self.known[at].trusted);
             }
         }
     }
@@ -234,7 +235,8 @@ impl CountVectors {
     pub fn differences(&self, bag: &[(u64, u32)], within: f32, open: impl Fn(u64) -> bool) -> Vec<Difference> {
         let measured = self.measure(bag);
         let open: Vec<bool> = self.items.iter().map(|item| open(item.key)).collect();
-        let near = self.known.iter().filter(|known| self.distance(&measured, &known.counts, &open) <= within + 1e-3);
+        let ordinary = self.known.iter().filter(|known| self.says(known));
+        let near = ordinary.filter(|known| self.distance(&measured, &known.counts, &open) <= within + 1e-3);
         let near = near.max_by_key(|known| (known.times, std::cmp::Reverse(known.hash)));
         let mut found: Vec<_> = measured
             .unknown
@@ -257,11 +259,21 @@ impl CountVectors {
     pub fn share_with(&self, item: u64, count: u32) -> f64 {
         let Some(&slot) = self.slots.get(&item) else { return 0.0 };
         let held = self.items[slot as usize].held.iter().filter(|held| held.0 >= rounded(count));
-        held.map(|held| f64::from(held.1)).sum::<f64>() / (self.bags.max(1)) as f64
+        held.map(|held| f64::from(held.1)).sum::<f64>() / (self.basis().max(1)) as f64
+    }
+
+    /// How many bags say what is ordinary.
+    fn basis(&self) -> u64 {
+        if self.by_trust { self.trusted } else { self.bags }
+    }
+
+    /// Whether a bag is one of those that say what is ordinary.
+    fn says(&self, known: &Known) -> bool {
+        known.trusted || !self.by_trust
     }
 
     fn weight_of_unknown(&self) -> f32 {
-        -(0.5 / (self.bags as f64 + 1.0)).ln() as f32
+        -(0.5 / (self.basis() as f64 + 1.0)).ln() as f32
     }
 
     /// Items by their slots, new ones entered as far as there is room.
@@ -322,16 +334,13 @@ impl CountVectors {
         if let Some(moved) = self.known.get(at) {
             self.index.insert(moved.hash, at as u32);
         }
-        self.take_off(&gone.counts, gone.times, gone.trusted);
+        self.take_off(gone.times, gone.trusted);
     }
 
-    fn take_off(&mut self, counts: &[(u32, u32)], times: u32, trusted: bool) {
+    fn take_off(&mut self, times: u32, trusted: bool) {
         self.bags = self.bags.saturating_sub(u64::from(times));
         if trusted {
             self.trusted = self.trusted.saturating_sub(u64::from(times));
-        }
-        for &(slot, count) in counts {
-            self.items[slot as usize].unhold(count, times);
         }
     }
 
@@ -347,7 +356,6 @@ impl CountVectors {
             }
             let bag: Vec<_> = known.counts.iter().map(|&(slot, count)| (old[slot as usize].key, count)).collect();
             let counts = self.slotted(&bag);
-            counts.iter().for_each(|&(slot, count)| self.items[slot as usize].hold(count, times));
             self.bags += u64::from(times);
             self.trusted += if known.trusted { u64::from(times) } else { 0 };
             self.index.insert(known.hash, self.known.len() as u32);
@@ -360,8 +368,13 @@ impl CountVectors {
     fn refresh(&mut self) {
         self.due = self.learned + (self.bags / 64).clamp(1, 500);
         self.epoch += 1;
-        let bags = self.bags;
-        self.items.iter_mut().for_each(|item| item.weigh(bags));
+        self.by_trust = self.is_trusted();
+        self.items.iter_mut().for_each(|item| item.held.clear());
+        for known in self.known.iter().filter(|known| known.trusted || !self.by_trust) {
+            known.counts.iter().for_each(|&(slot, count)| self.items[slot as usize].hold(count, known.times));
+        }
+        let basis = self.basis();
+        self.items.iter_mut().for_each(|item| item.weigh(basis));
         self.limit = limit::of(self).max(self.settings.floor as f32);
     }
 
@@ -381,7 +394,7 @@ impl CountVectors {
     fn radius(&self, measured: &Measured, except: Option<usize>, open: &[bool]) -> f32 {
         let growing = !open.is_empty() && !open.contains(&false);
         let mut near: Vec<(f32, u32)> = Vec::with_capacity(self.known.len());
-        for (at, known) in self.known.iter().enumerate() {
+        for (at, known) in self.known.iter().enumerate().filter(|(_, known)| self.says(known)) {
             let times = known.times - u32::from(except == Some(at));
             if times > 0 {
                 let distance = self.distance(measured, &known.counts, open);
@@ -392,7 +405,7 @@ impl CountVectors {
             }
         }
         near.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
-        let wanted = ((self.settings.neighbours * self.bags as f64).ceil() as u64).max(1);
+        let wanted = ((self.settings.neighbours * self.basis() as f64).ceil() as u64).max(1);
         let mut reached = 0;
         let within = near.iter().find(|(_, times)| {
             reached += u64::from(*times);
@@ -408,13 +421,6 @@ impl Item {
             Some(held) => held.1 = held.1.saturating_add(times),
             None => self.held.push((count, times)),
         }
-    }
-
-    fn unhold(&mut self, count: u32, times: u32) {
-        if let Some(held) = self.held.iter_mut().find(|held| held.0 == count) {
-            held.1 = held.1.saturating_sub(times);
-        }
-        self.held.retain(|held| held.1 > 0);
     }
 
     fn weigh(&mut self, bags: u64) {

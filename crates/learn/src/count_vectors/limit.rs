@@ -9,11 +9,11 @@ const MEASURED: usize = 256;
 const TAIL: f64 = 0.9;
 
 pub(super) fn of(vectors: &CountVectors) -> f32 {
-    let trusted = vectors.is_trusted();
-    let step = vectors.known.len().div_ceil(MEASURED).max(1);
+    let trusted = vectors.by_trust;
+    let ordinary: Vec<_> = vectors.known.iter().enumerate().filter(|(_, known)| vectors.says(known)).collect();
+    let step = ordinary.len().div_ceil(MEASURED).max(1);
     let mut surprises = Vec::with_capacity(MEASURED);
-    for at in (0..vectors.known.len()).step_by(step) {
-        let known = &vectors.known[at];
+    for &(at, known) in ordinary.iter().step_by(step) {
         let measured = Measured { counts: known.counts.to_vec(), unknown: Vec::new(), hash: known.hash };
         // Left out, one of several equal ones is still known.
         let surprise = if trusted && known.times > 1 { 0.0 } else { vectors.radius(&measured, Some(at), &[]) };

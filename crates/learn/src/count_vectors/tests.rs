@@ -121,3 +121,22 @@ fn large_counts_are_told_apart_to_an_eighth() {
     assert_eq!((rounded(16), rounded(17), rounded(18), rounded(1000), rounded(1001)), (16, 16, 18, 960, 960));
     assert_eq!(rounded(u32::MAX), 0xF000_0000);
 }
+
+#[test]
+fn while_most_is_trusted_what_is_repeated_does_not_become_ordinary() {
+    let mut vectors = learned(true);
+    let odd = [(10, 1), (12, 1), (77, 1)];
+    (0..600).for_each(|_| vectors.learn(&odd, false));
+    assert!(vectors.surprise(&odd, NOTHING_OPEN) > vectors.limit());
+    (0..200).for_each(|_| vectors.learn(&odd, false));
+    assert!(vectors.surprise(&odd, NOTHING_OPEN) < vectors.limit(), "most of what came is such");
+}
+
+#[test]
+fn what_may_become_a_trusted_bag_is_excused_only_while_everything_may_come() {
+    let mut vectors = learned(true);
+    vectors.learn(&[(10, 3), (11, 3), (14, 1)], true);
+    let begun = [(10, 3), (11, 3)];
+    assert_eq!(vectors.surprise(&begun, |_| true), 0.0);
+    assert!(vectors.surprise(&begun, |item| item == 14) > 10.0, "nearly all others have more");
+}
