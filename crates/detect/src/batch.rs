@@ -19,6 +19,8 @@ pub struct Batch {
     pub rulebook: Option<Rulebook>,
     /// After this batch every judge hands out its state, for a snapshot.
     pub barrier: bool,
+    /// It is the last of all: nothing will come any more. The time is the latest that events told of.
+    pub end: Option<Timestamp>,
     routes: Routes,
     glances: Vec<Glance>,
 }
@@ -33,7 +35,7 @@ impl Batch {
         let glances = events.iter().map(Glance::at).collect();
         let times = || events.iter().map(|event| event.at);
         let span = times().min().zip(times().max());
-        Batch { sequence, events, ticks, span, rulebook: None, barrier: false, routes, glances }
+        Batch { sequence, events, ticks, span, rulebook: None, barrier: false, end: None, routes, glances }
     }
 
     /// The positions of the events that partition `number` of a scope judges.

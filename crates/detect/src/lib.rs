@@ -33,6 +33,9 @@ pub trait Detector: Send {
     /// Event time has reached `now`; called about once a second of event time, between the events it passed between.
     fn tick(&mut self, _now: Timestamp, _findings: &mut Findings) {}
 
+    /// The input is at its end: nothing will come any more.
+    fn finish(&mut self, _findings: &mut Findings) {}
+
     /// Appends the state to `out`; a detector that remembers nothing appends nothing.
     fn save(&self, out: &mut Vec<u8>);
 
@@ -136,6 +139,7 @@ detectors! {
     novelty,
     silence,
     profile,
+    sequence,
     rate,
     rarity,
 }

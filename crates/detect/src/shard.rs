@@ -58,6 +58,10 @@ impl Shard {
                 seat.detector.reload(rulebook);
             }
             seat.judge(batch, findings);
+            if let Some(end) = batch.end {
+                findings.speaks(seat.order, Some((batch.events.len() as u16, end)));
+                seat.detector.finish(findings);
+            }
         }
     }
 
@@ -90,7 +94,11 @@ impl Shard {
     /// Forgets everything about one key of a scope.
     pub fn forget(&mut self, scope: Scope, key: u64) {
         let partition = lapwing_model::partition(key);
-        let of_key = |seat: &&mut Seat| seat.scope == scope && seat.partitions.contains(&partition);
+        let of_key = |seat: &&mut Seat| match seat.scope {
+            // One state for everything knows the keys of every scope.
+            Scope::All => true,
+            own => own == scope && seat.partitions.contains(&partition),
+        };
         self.seats.iter_mut().filter(of_key).for_each(|seat| seat.detector.forget(key));
     }
 

@@ -47,13 +47,13 @@ fn severities(rows: &str) -> Vec<String> {
 }
 
 #[test]
-fn score_and_scan_continue_from_a_state_and_know_nothing_without() {
+fn score_and_scan_continue_from_a_model_and_know_nothing_without() {
     let directory = tempfile::tempdir().expect("a scratch directory");
     history(directory.path());
-    succeeds(directory.path(), &["learn", "--state", "shop.state", "history.log"]);
+    succeeds(directory.path(), &["learn", "--out", "shop", "history.log"]);
     assert_eq!(severities(&succeeds(directory.path(), &["score", "today.log"])), ["info", "info"]);
-    assert_eq!(severities(&succeeds(directory.path(), &["score", "--state", "shop.state", "today.log"])), ["info", "medium"]);
-    let found = succeeds(directory.path(), &["scan", "--state", "shop.state", "-o", "ndjson", "today.log"]);
+    assert_eq!(severities(&succeeds(directory.path(), &["score", "--model", "shop", "today.log"])), ["info", "medium"]);
+    let found = succeeds(directory.path(), &["scan", "--model", "shop", "-o", "ndjson", "today.log"]);
     assert!(found.contains("unexpected-value") && found.contains("none of its values"), "{found}");
 }
 
@@ -77,12 +77,79 @@ fn run_and_detect_continue_from_what_was_learned() {
 }
 
 #[test]
-fn what_is_no_state_is_refused_with_advice() {
+fn a_damaged_model_is_refused_with_a_reason_while_everything_else_goes_on() {
     let directory = tempfile::tempdir().expect("a scratch directory");
     history(directory.path());
-    std::fs::write(directory.path().join("broken.state"), "no state").expect("written");
-    let output = lapwing(directory.path(), &["score", "--state", "broken.state", "today.log"]);
+    succeeds(directory.path(), &["learn", "--out", "shop", "history.log"]);
+    assert!(succeeds(directory.path(), &["model", "verify", "shop"]).contains("shop: sound"));
+    let state = directory.path().join("shop/state.snapshot");
+    let mut bytes = std::fs::read(&state).expect("a state");
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    std::fs::write(&state, bytes).expect("written");
+    let output = lapwing(directory.path(), &["score", "--model", "shop", "today.log"]);
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(!output.status.success() && said.contains("broken.state") && said.contains("damaged"), "{said}");
-    assert!(!lapwing(directory.path(), &["score", "--state", "nowhere.state", "today.log"]).status.success());
+    assert!(said.contains("shop is refused") && said.contains("state.snapshot is damaged"), "{said}");
+    assert_eq!(severities(&String::from_utf8_lossy(&output.stdout)), ["info", "info"]);
+    assert!(!lapwing(directory.path(), &["model", "verify", "shop"]).status.success());
+    let nowhere = lapwing(directory.path(), &["score", "--model", "nowhere", "today.log"]);
+    assert!(!nowhere.status.success() && String::from_utf8_lossy(&nowhere.stderr).contains("there is no model nowhere"));
+}
+
+/// Jobs of three steps, one after another; some lack the last.
+fn jobs(directory: &Path, name: &str, count: usize, broken: impl Fn(usize) -> bool) -> Vec<String> {
+    let (mut log, mut odd) = (String::new(), Vec::new());
+    for n in 0..count {
+        let job = format!("{name}-{n}");
+        let at = |second: usize| format!("2025-05-17T{:02}:{:02}:{second:02}Z INFO", 10 + n / 60, n % 60);
+        let _ = writeln!(log, "{} worker took job {job} from the queue", at(1));
+        let _ = writeln!(log, "{} files of {job} were copied", at(5));
+        if broken(n) {
+            odd.push(job);
+        } else {
+            let _ = writeln!(log, "{} done with {job}, all is well", at(9));
+        }
+    }
+    std::fs::write(directory.join(format!("{name}.log")), log).expect("written");
+    odd
+}
+
+#[test]
+fn sessions_are_scored_learned_and_measured_by_a_key_in_their_text() {
+    let directory = tempfile::tempdir().expect("a scratch directory");
+    let path = directory.path();
+    jobs(path, "old", 300, |_| false);
+    let odd = jobs(path, "new", 200, |n| n % 60 == 7);
+    succeeds(path, &["learn", "--out", "jobs", "--session", r"(?:old|new)-\d+", "old.log"]);
+    let rows = succeeds(path, &["score", "--by", "session", "--model", "jobs", "new.log"]);
+    let rows: Vec<Value> = rows.lines().map(|row| serde_json::from_str(row).expect("JSON")).collect();
+    assert_eq!(rows.len(), 200);
+    let told: Vec<_> = rows.iter().filter(|row| row["anomalous"] == true).collect();
+    assert_eq!(told.iter().map(|row| row["session"].as_str().unwrap_or_default()).collect::<Vec<_>>(), odd);
+    assert!(told.iter().all(|row| row["why"].as_str().is_some_and(|why| why.contains("all is well") && why.contains("missing"))));
+    let mut labels = "session,label\n".to_owned();
+    for n in 0..250 {
+        let job = format!("new-{n}");
+        let _ = writeln!(labels, "{job},{}", if odd.contains(&job) { "cut short" } else { "normal" });
+    }
+    std::fs::write(path.join("labels.csv"), labels).expect("written");
+    let args = ["eval", "--labels", "labels.csv", "--model", "jobs", "--json", "--svg", "curve.svg", "new.log"];
+    let report: Value = serde_json::from_str(&succeeds(path, &args)).expect("JSON");
+    assert_eq!((&report["without_labels"]["f1"], &report["auc"]), (&json!(1.0), &json!(1.0)), "{report}");
+    assert_eq!((&report["measured"], &report["labelled_but_not_found"]), (&json!(200), &json!(50)));
+    assert_eq!(report["classes"]["cut short"]["told"], json!(odd.len()));
+    assert!(path.join("curve.svg").exists());
+}
+
+#[test]
+fn learning_twice_from_the_same_gives_the_same_files() {
+    let directory = tempfile::tempdir().expect("a scratch directory");
+    history(directory.path());
+    for out in ["one", "two"] {
+        succeeds(directory.path(), &["learn", "--out", out, "history.log"]);
+    }
+    for file in ["model.json", "state.snapshot"] {
+        let read = |out: &str| std::fs::read(directory.path().join(out).join(file)).expect("a file");
+        assert_eq!(read("one"), read("two"), "{file}");
+    }
 }

@@ -59,9 +59,9 @@ fn run(
     let fed = blocks.to_vec();
     let thread = std::thread::spawn(move || {
         for records in fed {
-            assert!(feeder.feed(Work { records, heartbeat: None, rulebook: None, barrier: false, memo: () }));
+            assert!(feeder.feed(Work::of(records, ())));
         }
-        assert!(!save || feeder.feed(Work { records: Vec::new(), heartbeat: None, rulebook: None, barrier: true, memo: () }));
+        assert!(!save || feeder.feed(Work { barrier: true, ..Work::of(Vec::new(), ()) }));
     });
     let (mut all, mut last) = (Vec::new(), None);
     for joined in joiner {
@@ -110,10 +110,10 @@ fn quiet_time_passes_with_heartbeats_only_for_a_source_that_is_live() {
         let records = beats.iter().map(|beat| Record { received: received.unwrap_or(beat.received), ..beat.clone() }).collect();
         let begin = received.unwrap_or(end);
         let thread = std::thread::spawn(move || {
-            feeder.feed(Work { records, heartbeat: None, rulebook: None, barrier: false, memo: () });
+            feeder.feed(Work::of(records, ()));
             for second in 1..200 {
                 let now = begin + std::time::Duration::from_secs(second);
-                feeder.feed(Work { records: Vec::new(), heartbeat: Some(now), rulebook: None, barrier: false, memo: () });
+                feeder.feed(Work { heartbeat: Some(now), ..Work::of(Vec::new(), ()) });
             }
         });
         let verdicts: Vec<_> = joiner.flat_map(|joined| joined.expect("no panic").verdicts).collect();
@@ -147,7 +147,7 @@ fn other_rules_take_effect_at_the_same_event_for_any_number_of_workers_and_count
         let thread = std::thread::spawn(move || {
             for (number, records) in fed.into_iter().enumerate() {
                 let rulebook = (number == change).then(|| more.clone());
-                feeder.feed(Work { records, heartbeat: None, rulebook, barrier: false, memo: () });
+                feeder.feed(Work { rulebook, ..Work::of(records, ()) });
             }
         });
         let verdicts: Vec<_> = joiner.flat_map(|joined| joined.expect("no panic").verdicts).collect();

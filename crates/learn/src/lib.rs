@@ -17,6 +17,8 @@
 //! | how improbable is this score, and is it worth an alert? | [`Tail`], [`AlertRate`] |
 //! | is this silence unusual for this source? | [`Regularity`] |
 //! | how unusual is it that something new appears? | [`NoveltyRate`], [`surprise`] |
+//! | how unusual is this bag of things? | [`CountVectors`] |
+//! | how long does it usually take? | [`Delays`] |
 //! | which few values, which categories, how long? | [`ClosedSet`], [`Coverage`], [`Lengths`] |
 //! | how unusual is this row of numbers? | [`IsolationForest`], [`StreamingForest`], [`HalfSpaceTrees`], [`OneClassSvm`], [`OnlineOneClass`] |
 //! | what comes next in a session, and how surprising is what came? | [`sequence`] |
@@ -26,7 +28,9 @@ mod baseline;
 mod bloom;
 mod closed_set;
 mod count_min;
+mod count_vectors;
 mod coverage;
+mod delays;
 mod distinct;
 mod ewma;
 mod forecast;
@@ -62,8 +66,10 @@ pub use alert_rate::{AlertRate, AlertRateSettings, Judged};
 pub use baseline::Baseline;
 pub use bloom::{BloomSettings, ScalableBloom};
 pub use closed_set::ClosedSet;
+pub use count_vectors::{CountVectorSettings, CountVectors, Difference, rounded as rounded_count};
 pub use count_min::CountMin;
 pub use coverage::{Coverage, MARK_WORDS, Marks};
+pub use delays::Delays;
 pub use distinct::{Distinct, RecentDistinct};
 pub use ewma::Ewma;
 pub use forecast::Forecast;

@@ -99,6 +99,26 @@ impl<V> Lru<V> {
         (&mut self.values[slot as usize], inserted)
     }
 
+    /// Takes an entry out.
+    pub fn remove(&mut self, key: u64) -> Option<V> {
+        let slot = self.find(key).ok()?;
+        self.unchain(slot);
+        self.unlink(slot);
+        let last = self.nodes.len() as u32 - 1;
+        if slot != last {
+            self.unchain(last);
+        }
+        self.nodes.swap_remove(slot as usize);
+        let value = self.values.swap_remove(slot as usize);
+        if slot != last {
+            // What was in the last slot is in this one now.
+            let Node { older, newer, .. } = self.nodes[slot as usize];
+            self.link(older, newer, slot, slot);
+            self.chain(slot);
+        }
+        Some(value)
+    }
+
     /// The entry whose last use is longest ago.
     #[must_use]
     pub fn oldest(&self) -> Option<(u64, &V)> {
@@ -260,6 +280,24 @@ impl<V> Lru<V> {
         self.append(slot);
     }
 
+    /// Takes a slot out of the order of use.
+    fn unlink(&mut self, slot: u32) {
+        let Node { older, newer, .. } = self.nodes[slot as usize];
+        self.link(older, newer, newer, older);
+    }
+
+    /// Lets the neighbours `older` and `newer` of a place in the order point at what is newer and what is older from there.
+    fn link(&mut self, older: u32, newer: u32, next: u32, before: u32) {
+        match self.nodes.get_mut(older as usize) {
+            Some(node) => node.newer = next,
+            None => self.oldest = next,
+        }
+        match self.nodes.get_mut(newer as usize) {
+            Some(node) => node.older = before,
+            None => self.newest = before,
+        }
+    }
+
     fn append(&mut self, slot: u32) {
         let older = self.newest;
         let node = &mut self.nodes[slot as usize];
@@ -371,6 +409,34 @@ mod tests {
             }
         }
         assert_eq!(keys(&lru), model);
+    }
+
+    #[test]
+    fn what_is_removed_is_gone_and_the_others_keep_their_order() {
+        let mut lru = Lru::new(64);
+        let mut order: Vec<u64> = Vec::new();
+        let mut state = 7_u64;
+        for n in 0..20_000_u32 {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            let key = state >> 57;
+            let at = order.iter().position(|&other| other == key);
+            at.map(|at| order.remove(at));
+            if n % 3 == 0 {
+                assert_eq!(lru.remove(key), at.map(|_| key as u32));
+            } else {
+                lru.get_or_insert_with(key, || key as u32);
+                order.push(key);
+                if order.len() > 64 {
+                    order.remove(0);
+                }
+            }
+            assert_eq!(lru.oldest().map(|(key, _)| key), order.first().copied());
+        }
+        assert_eq!(keys(&lru), order);
+        order.iter().for_each(|&key| assert!(lru.remove(key).is_some()));
+        assert!(lru.is_empty() && lru.oldest().is_none());
+        lru.get_or_insert_with(5, || 5);
+        assert_eq!(keys(&lru), [5]);
     }
 
     #[test]

@@ -46,6 +46,9 @@ pub struct Reading {
     pub service: Option<Box<str>>,
     /// The session all records belong to, where records do not say.
     pub session: Option<Box<str>>,
+    /// A regular expression that finds the key of a session in a record's text, such as `blk_-?\d+`: its first group, or all
+    /// that it matches where it has none.
+    pub session_key: Option<Box<str>>,
     /// The host that writes here, where records do not say.
     pub host: Option<Box<str>>,
 }

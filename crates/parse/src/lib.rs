@@ -21,6 +21,7 @@ mod names;
 mod parser;
 #[cfg(test)]
 mod robustness;
+mod session_key;
 pub mod template;
 #[cfg(test)]
 mod testing;
@@ -30,6 +31,7 @@ mod time;
 use lapwing_model::Event;
 pub use line::Line;
 pub use parser::{Outcome, Parser, Tools, Understood};
+pub use session_key::SessionKey;
 pub use time::check_zone;
 
 mod access;

@@ -1,7 +1,8 @@
-use lapwing_model::{Detail, Event, Log, Record};
+use lapwing_model::{Detail, Event, Log, Record, Text};
 
 use crate::line::Line;
 use crate::names::Names;
+use crate::session_key::{SessionKey, SessionKeys};
 use crate::time::{LastDay, Zones};
 use crate::{FORMATS, Format, keys, template, text};
 
@@ -39,6 +40,7 @@ pub struct Tools {
 pub struct Parser {
     formats: Vec<Box<dyn Format>>,
     tools: Tools,
+    session_keys: SessionKeys,
 }
 
 /// Longer lines are kept, but nothing is read from them.
@@ -54,7 +56,14 @@ impl Parser {
     #[must_use]
     pub fn new() -> Self {
         let formats = FORMATS.iter().map(|kind| (kind.build)()).collect();
-        Parser { formats, tools: Tools::default() }
+        Parser { formats, tools: Tools::default(), session_keys: SessionKeys::default() }
+    }
+
+    /// Finds sessions by this key in the records of origins that name none.
+    #[must_use]
+    pub fn with_session_key(mut self, key: Option<SessionKey>) -> Self {
+        self.session_keys.otherwise = key;
+        self
     }
 
     /// Reads a record and appends what it tells of to `events`: always at least one event.
@@ -75,6 +84,9 @@ impl Parser {
                 Understood::Broken(reason)
             }
         };
+        if let Some((start, end)) = self.session_keys.find(event.origin.reading.session_key.as_deref(), &event.raw) {
+            event.session = Text::raw(start, end);
+        }
         event.skeleton = skeleton(&event);
         keys::set(&mut event);
         events.push(event);

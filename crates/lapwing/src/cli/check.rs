@@ -75,7 +75,7 @@ fn shown(value: &Value) -> String {
     lapwing_model::printable(value.to_string().as_bytes()).within(100).to_string()
 }
 
-/// Formats and time zones that sources name.
+/// Formats, time zones and keys of sessions that sources name.
 fn readings(config: &super::config::Config) -> Vec<String> {
     let mut errors = Vec::new();
     let Ok(tree) = serde_json::to_value(&config.sources) else { return errors };
@@ -84,6 +84,7 @@ fn readings(config: &super::config::Config) -> Vec<String> {
         let checked = match key.rsplit('.').next() {
             Some("format") => lapwing_parse::check_format(text),
             Some("zone") => lapwing_parse::check_zone(text),
+            Some("session_key") => lapwing_parse::SessionKey::new(text).map(drop),
             _ => Ok(()),
         };
         errors.extend(checked.err().map(|error| format!("{key}: {error}")));

@@ -1,29 +1,42 @@
 //! `lapwing learn`: what history was like, so that `run`, `scan` and `score` know it from the first line.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::Args;
 use lapwing_detect::State;
+use lapwing_detect::sequence::Sessions;
+use lapwing_model::{Event, Scope};
 use lapwing_source::files;
 use lapwing_store::Store;
 use lapwing_store::snapshot::{self, Snapshot};
 
 use super::config::Config;
+use super::model::{self, Learned, Opened, Reads};
 use super::{Exit, Failed};
-use crate::pipeline::{Blueprint, Engine, SNAPSHOT_VERSION, clock};
+use crate::pipeline::{Engine, SNAPSHOT_VERSION, clock};
 
 /// Learn what is normal from history: warms the detectors, alerts nobody.
 ///
-/// Without --state, `run` continues from what was learned. What is in the files is taken for normal.
+/// What is in the files is taken for normal. Without --out, `run` continues from what was learned.
 #[derive(Debug, Args)]
 pub struct Learn {
     /// Files, globs such as 'logs/*.log.gz', or - for standard input; .gz and .zst are read as they are
     #[arg(required = true, value_name = "FILE")]
     files: Vec<String>,
-    /// Continue from this file where it is there, and save into it, for `scan` and `score --state`
+    /// Write the model into this directory, for --model of `scan`, `score`, `eval` and `run`
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Continue from what the directory holds
+    #[arg(long, requires = "out")]
+    resume: bool,
+    /// Learn only from the sessions that this file lists, one a line (of a CSV file the first column)
     #[arg(long, value_name = "FILE")]
-    state: Option<PathBuf>,
+    sessions: Option<PathBuf>,
+    /// Regular expression that finds the key of a session in a line: its first group, or all it matches, as in 'blk_-?\d+'
+    #[arg(long, value_name = "REGEX")]
+    session: Option<String>,
 }
 
 /// Runs the command.
@@ -31,40 +44,60 @@ pub struct Learn {
 /// # Errors
 /// Where files cannot be read, or what was learned cannot be saved.
 pub fn run(args: &Learn, config: &Config) -> Result<Exit, Failed> {
-    let target = match &args.state {
-        Some(file) => Target::File(file.clone()),
+    let target = match &args.out {
+        Some(directory) => Target::model(directory, args.resume)?,
         None => Target::open_service(&config.store.directory)?,
     };
-    let before = target.read()?;
-    let mut blueprint = config.blueprint()?;
+    let only = args.sessions.as_deref().map(listed).transpose()?;
+    let session = args.session.clone().or_else(|| target.session());
+    let reads = Reads { session: session.clone(), model: None };
+    let mut blueprint = reads.blueprint(config)?;
     blueprint.detectors.learning = true;
-    blueprint.warm = before.as_ref().map(|before| Arc::new(sections(before)));
+    blueprint.warm = target.before()?.map(Arc::new);
     let mut engine = Engine::new(&blueprint).map_err(Failed::new)?;
     let mut lines = 0;
     for block in files::Reader::new(clock).open(&args.files)? {
-        lines += engine.judge(&block?.records).understood.len();
+        let wanted = |event: &Event| match (&only, event.entity_of(Scope::Session)) {
+            (None, _) => true,
+            (Some(only), session) => session.is_some_and(|session| only.contains(&*session.name)),
+        };
+        lines += engine.judge_only(&block?.records, wanted).batch.events.len() as u64;
     }
-    let bytes = target.write(before.unwrap_or_default(), engine.save())?;
-    eprintln!("learned from {lines} lines; {bytes} bytes saved in {}", target.path().display());
+    engine.finish();
+    let state = engine.save();
+    let (sessions, patterns) = learned_sessions(&config, &state)?;
+    let learned = Learned { lines, sessions, patterns };
+    if only.is_some() && lines == 0 {
+        return Err(Failed::new("no line is of a session that is listed; is --session right?"));
+    }
+    let bytes = target.write(state, session, learned)?;
+    let path = target.path().display();
+    eprintln!("learned from {lines} lines, {sessions} sessions of {patterns} patterns; {bytes} bytes saved in {path}");
     Ok(Exit::Clean)
 }
 
-/// The blueprint of what is configured, continuing from a file that was learned into.
-///
-/// # Errors
-/// Where rules or the file cannot be read.
-pub fn continued(config: &Config, state: Option<&Path>) -> Result<Blueprint, Failed> {
-    let mut blueprint = config.blueprint()?;
-    if let Some(path) = state {
-        let found = of_this_version(snapshot::open(path).map_err(|error| Failed::new(error.to_string()))?, path)?;
-        blueprint.warm = Some(Arc::new(sections(&found)));
+fn listed(path: &Path) -> Result<HashSet<String>, Failed> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| Failed::new(format!("cannot read the list of sessions {}: {error}", path.display())))?;
+    let first = |line: &str| line.split(',').next().unwrap_or_default().trim().to_owned();
+    Ok(text.lines().map(first).filter(|session| !session.is_empty()).collect())
+}
+
+/// How many sessions of how many patterns a state has learned from.
+fn learned_sessions(config: &Config, state: &State) -> Result<(u64, usize), Failed> {
+    let mut sessions = Sessions::new(config.detectors.sequence.clone());
+    for (_, bytes) in state.iter().filter(|(name, _)| name.starts_with("sequence/")) {
+        sessions.load(bytes).map_err(Failed::new)?;
     }
-    Ok(blueprint)
+    Ok((sessions.usual().bags(), sessions.usual().distinct()))
 }
 
 /// Where what was learned goes.
 enum Target {
-    File(PathBuf),
+    Model {
+        directory: PathBuf,
+        before: Option<Opened>,
+    },
     /// The directory of a service, which nobody else may use meanwhile.
     Service {
         directory: PathBuf,
@@ -73,6 +106,11 @@ enum Target {
 }
 
 impl Target {
+    fn model(directory: &Path, resume: bool) -> Result<Target, Failed> {
+        let before = if resume { Some(model::open(directory)?) } else { None };
+        Ok(Target::Model { directory: directory.to_owned(), before })
+    }
+
     fn open_service(directory: &Path) -> Result<Target, Failed> {
         let store = Store::open(directory).map_err(|error| Failed::new(error.to_string()))?;
         Ok(Target::Service { directory: directory.to_owned(), _held: Box::new(store) })
@@ -80,33 +118,52 @@ impl Target {
 
     fn path(&self) -> &Path {
         match self {
-            Target::File(path) | Target::Service { directory: path, .. } => path,
+            Target::Model { directory, .. } | Target::Service { directory, .. } => directory,
+        }
+    }
+
+    /// How sessions were found before.
+    fn session(&self) -> Option<String> {
+        match self {
+            Target::Model { before, .. } => before.as_ref()?.manifest.session().map(str::to_owned),
+            Target::Service { .. } => None,
         }
     }
 
     /// What was learned before.
-    fn read(&self) -> Result<Option<Snapshot>, Failed> {
-        let error = |error: lapwing_store::StoreError| Failed::new(error.to_string());
-        let found = match self {
-            Target::File(path) if !path.exists() => None,
-            Target::File(path) => Some(snapshot::open(path).map_err(error)?),
-            Target::Service { directory, .. } => snapshot::read_newest(directory).map_err(error)?.map(|found| found.snapshot),
-        };
-        found.map(|found| of_this_version(found, self.path())).transpose()
+    fn before(&self) -> Result<Option<State>, Failed> {
+        match self {
+            Target::Model { before, .. } => Ok(before.as_ref().map(|before| before.state.clone())),
+            Target::Service { .. } => Ok(self.snapshot()?.map(|found| learned(&found))),
+        }
+    }
+
+    /// The newest snapshot of a service.
+    fn snapshot(&self) -> Result<Option<Snapshot>, Failed> {
+        let found = snapshot::read_newest(self.path()).map_err(|error| Failed::new(error.to_string()))?;
+        found.map(|found| of_this_version(found.snapshot, self.path())).transpose()
     }
 
     /// Puts a state in place of that before; what else a snapshot has (bookmarks, open anomalies) stays. Answers its size.
-    fn write(&self, before: Snapshot, state: State) -> Result<u64, Failed> {
+    fn write(&self, state: State, session: Option<String>, more: Learned) -> Result<u64, Failed> {
         // A file of history falls silent where it ends: nobody is to be told so later.
         let sounds = |name: &str| name.starts_with("silence/");
-        let kept = before.sections.into_iter().filter(|(name, _)| !is_learned(name) || sounds(name));
-        let sections = kept.chain(state.into_iter().filter(|(name, _)| !sounds(name))).collect();
-        let snapshot = Snapshot { version: SNAPSHOT_VERSION, sequence: before.sequence, sections };
-        let written = match self {
-            Target::File(path) => snapshot::save(path, &snapshot),
-            Target::Service { directory, .. } => snapshot::write(directory, &snapshot).map(|written| written.bytes),
-        };
-        written.map_err(|error| Failed::new(error.to_string()))
+        let state = state.into_iter().filter(|(name, _)| !sounds(name));
+        match self {
+            Target::Model { directory, before } => {
+                let mut learned = more;
+                learned.lines += before.as_ref().map_or(0, |before| before.manifest.learned.lines);
+                Ok(model::write(directory, state.collect(), session, learned)?.bytes())
+            }
+            Target::Service { directory, .. } => {
+                let before = self.snapshot()?.unwrap_or_default();
+                let kept = before.sections.into_iter().filter(|(name, _)| !is_learned(name) || sounds(name));
+                let sections = kept.chain(state).collect();
+                let snapshot = Snapshot { version: SNAPSHOT_VERSION, sequence: before.sequence, sections };
+                let written = snapshot::write(directory, &snapshot).map_err(|error| Failed::new(error.to_string()))?;
+                Ok(written.bytes)
+            }
+        }
     }
 }
 
@@ -115,7 +172,7 @@ fn is_learned(section: &str) -> bool {
     section.contains('/')
 }
 
-fn sections(snapshot: &Snapshot) -> State {
+fn learned(snapshot: &Snapshot) -> State {
     snapshot.sections.iter().filter(|(name, _)| is_learned(name)).cloned().collect()
 }
 

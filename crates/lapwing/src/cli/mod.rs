@@ -3,11 +3,13 @@
 mod check;
 mod client;
 pub mod config;
+mod eval;
 mod explain;
 mod feedback;
 mod generate;
 mod held;
 mod learn;
+mod model;
 mod patterns;
 mod replay;
 mod report;
@@ -57,6 +59,8 @@ enum Command {
     Scan(scan::Scan),
     Score(score::Score),
     Learn(learn::Learn),
+    Model(model::Model),
+    Eval(eval::Eval),
     Patterns(patterns::Patterns),
     Run(run::Run),
     Check(check::Check),
@@ -150,6 +154,8 @@ impl Cli {
             Command::Scan(args) => scan::run(&args, &config()?.config, paint),
             Command::Score(args) => score::run(&args, &config()?.config),
             Command::Learn(args) => learn::run(&args, &config()?.config),
+            Command::Model(args) => model::run(&args, &config()?.config),
+            Command::Eval(args) => eval::run(&args, &config()?.config),
             Command::Patterns(args) => patterns::run(&args, &config()?.config, paint),
 
             Command::Run(args) => run::run(&args, &config()?.config),

@@ -12,6 +12,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::config::Config;
+use super::model::Reads;
 use super::rule_files::{Look, Rules};
 use super::{Exit, Failed};
 use crate::pipeline::{self, Plan};
@@ -19,7 +20,10 @@ use crate::server;
 
 /// Run the service: take logs over HTTP and TCP, follow files, raise alerts.
 #[derive(Debug, Args)]
-pub struct Run {}
+pub struct Run {
+    #[command(flatten)]
+    reads: Reads,
+}
 
 /// How long sources and the server may take to end.
 const GRACE: Duration = Duration::from_secs(15);
@@ -28,12 +32,12 @@ const GRACE: Duration = Duration::from_secs(15);
 ///
 /// # Errors
 /// Where something cannot be started, or the service was not well at its end.
-pub fn run(_: &Run, config: &Config) -> Result<Exit, Failed> {
+pub fn run(args: &Run, config: &Config) -> Result<Exit, Failed> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-    runtime.block_on(serve(config))
+    runtime.block_on(serve(&args.reads, config))
 }
 
-async fn serve(config: &Config) -> Result<Exit, Failed> {
+async fn serve(reads: &Reads, config: &Config) -> Result<Exit, Failed> {
     let mut signals = Signals::new()?;
     // Everything that can be refused is tried before anything is started.
     let sources = lapwing_source::build(&config.sources)?;
@@ -41,7 +45,7 @@ async fn serve(config: &Config) -> Result<Exit, Failed> {
     // Before the rules are read: what changes meanwhile is seen as a change.
     let look = config.rules.look();
     let plan = Plan {
-        blueprint: config.blueprint()?,
+        blueprint: reads.blueprint(config)?,
         workers: config.workers(),
         grouping: config.alerts.grouping.clone(),
         tell_at: config.alerts.at,

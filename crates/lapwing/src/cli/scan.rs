@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::io::{IsTerminal, Write};
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -14,9 +13,10 @@ use lapwing_parse::Understood;
 use lapwing_source::{files, loss};
 
 use super::config::Config;
+use super::model::Reads;
 use super::report::{Report, Summary};
 use super::show::{self, Paint};
-use super::{Exit, Failed, learn};
+use super::{Exit, Failed};
 use crate::pipeline::{self, Blueprint, Outcome};
 
 /// Find anomalies in log files.
@@ -37,9 +37,8 @@ pub struct Scan {
     /// Print everything about one anomaly
     #[arg(long, value_name = "ID")]
     pub explain: Option<AnomalyId>,
-    /// Continue from what `lapwing learn --state` saved
-    #[arg(long, value_name = "FILE")]
-    pub state: Option<PathBuf>,
+    #[command(flatten)]
+    pub reads: Reads,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
@@ -59,7 +58,7 @@ const KEPT: usize = 20_000;
 /// # Errors
 /// Where files cannot be read or output cannot be written.
 pub fn run(args: &Scan, config: &Config, paint: Paint) -> Result<Exit, Failed> {
-    let blueprint = learn::continued(config, args.state.as_deref())?;
+    let blueprint = args.reads.blueprint(config)?;
     let loaded = config.loaded(&blueprint.detectors.rulebook);
     let report = scan(&args.files, &blueprint, config)?;
     let worst = report.anomalies.iter().map(|anomaly| anomaly.severity).max();

@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
-use std::path::PathBuf;
 
 use clap::Args;
 use lapwing_detect::Found;
@@ -12,29 +11,45 @@ use serde::Serialize;
 
 use super::config::Config;
 use super::held::{HELD, Held};
-use super::{Exit, Failed, learn, show};
-use crate::pipeline::{Engine, Judged};
+use super::model::Reads;
+use super::{Exit, Failed, show};
+use crate::pipeline::{Blueprint, Engine, Judged};
 
-/// Print one JSON row per event, in input order.
+mod sessions;
+
+pub use sessions::by_session;
+
+/// Print one JSON row per event, in input order, or one per session.
 #[derive(Debug, Args)]
 pub struct Score {
     /// Files, globs, or - for standard input
     #[arg(required = true, value_name = "FILE")]
     files: Vec<String>,
-    /// Continue from what `lapwing learn --state` saved
-    #[arg(long, value_name = "FILE")]
-    state: Option<PathBuf>,
+    /// One row for each of these
+    #[arg(long, value_enum, default_value_t)]
+    by: By,
+    #[command(flatten)]
+    reads: Reads,
+}
+
+/// What a judgement is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+pub enum By {
+    #[default]
+    Line,
+    /// What shares a session key; a row comes once its session is over
+    Session,
 }
 
 #[derive(Debug, Serialize)]
-struct Row {
-    file: String,
-    line: u64,
+pub struct Row {
+    pub file: String,
+    pub line: u64,
     time: Timestamp,
     entity: Box<str>,
     session: Option<Box<str>>,
-    score: f32,
-    severity: Severity,
+    pub score: f32,
+    pub severity: Severity,
     classes: BTreeSet<String>,
     detectors: BTreeMap<&'static str, f32>,
 }
@@ -44,16 +59,28 @@ struct Row {
 /// # Errors
 /// Where files cannot be read or output cannot be written.
 pub fn run(args: &Score, config: &Config) -> Result<Exit, Failed> {
-    let mut engine = Engine::new(&learn::continued(config, args.state.as_deref())?).map_err(Failed::new)?;
+    let blueprint = args.reads.blueprint(config)?;
     let mut out = std::io::BufWriter::new(std::io::stdout().lock());
-    let mut held = Held::default();
-    for block in files::Reader::new(crate::pipeline::clock).open(&args.files)? {
-        take(&mut held, &engine.judge(&block?.records));
-        held.release(HELD).try_for_each(|row| show::json(&mut out, &row))?;
+    match args.by {
+        By::Line => by_line(&blueprint, &args.files, |row| Ok(show::json(&mut out, &row)?))?,
+        By::Session => by_session(&blueprint, &args.files, |row| Ok(show::json(&mut out, &row)?))?,
     }
-    held.release(0).try_for_each(|row| show::json(&mut out, &row))?;
     out.flush()?;
     Ok(Exit::Clean)
+}
+
+/// Calls `each` with what is thought of each event, in input order.
+///
+/// # Errors
+/// Where files cannot be read, and those of `each`.
+pub fn by_line(blueprint: &Blueprint, files: &[String], mut each: impl FnMut(Row) -> Result<(), Failed>) -> Result<(), Failed> {
+    let mut engine = Engine::new(blueprint).map_err(Failed::new)?;
+    let mut held = Held::default();
+    for block in files::Reader::new(crate::pipeline::clock).open(files)? {
+        take(&mut held, &engine.judge(&block?.records));
+        held.release(HELD).try_for_each(&mut each)?;
+    }
+    held.release(0).try_for_each(each)
 }
 
 /// Where an event stands: the id of its origin, and its place there.

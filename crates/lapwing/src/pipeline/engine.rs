@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use lapwing_detect::{Batch, Ensemble, Findings, Found, Marks, Rulebook, Shard, State};
-use lapwing_model::{Keys, Record, Scope, Verdict};
+use lapwing_model::{Event, Keys, Record, Scope, Verdict};
 use lapwing_parse::{Parser, Understood};
 
 use super::Blueprint;
@@ -37,7 +37,7 @@ impl Engine {
     /// Where that cannot be continued from.
     pub fn new(blueprint: &Blueprint) -> Result<Engine, String> {
         Ok(Engine {
-            parser: Parser::new(),
+            parser: blueprint.parser(),
             sequencer: blueprint.sequencer(None)?,
             shard: blueprint.shard(0, 1, None)?,
             ensemble: blueprint.ensemble(None)?,
@@ -47,9 +47,25 @@ impl Engine {
 
     /// Judges at most [`lapwing_detect::BATCH_EVENTS`] records.
     pub fn judge(&mut self, records: &[Record]) -> Judged {
+        self.judge_only(records, |_| true)
+    }
+
+    /// The same for events that are wanted; the others are as if they had not been.
+    pub fn judge_only(&mut self, records: &[Record], wanted: impl Fn(&Event) -> bool) -> Judged {
         let mut events = Vec::with_capacity(records.len());
         let understood = records.iter().map(|record| self.parser.parse(record, &mut events)).collect();
-        let mut batch = self.sequencer.sequence(events);
+        events.retain(wanted);
+        let batch = self.sequencer.sequence(events);
+        self.conclude(batch, understood)
+    }
+
+    /// The input is at its end: nothing will come any more.
+    pub fn finish(&mut self) -> Judged {
+        let batch = self.sequencer.end();
+        self.conclude(batch, Vec::new())
+    }
+
+    fn conclude(&mut self, mut batch: Batch, understood: Vec<Understood>) -> Judged {
         batch.rulebook = self.rulebook.take();
         let mut findings = Findings::default();
         self.shard.judge(&batch, &mut findings);

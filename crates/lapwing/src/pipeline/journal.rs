@@ -215,19 +215,12 @@ impl Journaling {
     fn reload(&mut self, sequence: u64) {
         if let Some(rulebook) = self.rulebooks.try_iter().last() {
             let memo = Memo { sequence, ..Memo::default() };
-            self.feeder.feed(Work { records: Vec::new(), heartbeat: None, rulebook: Some(rulebook), barrier: false, memo });
+            self.feeder.feed(Work { rulebook: Some(rulebook), ..Work::of(Vec::new(), memo) });
         }
     }
 
     fn barrier(&mut self, sequence: u64) {
-        let work = Work {
-            records: Vec::new(),
-            heartbeat: None,
-            rulebook: None,
-            barrier: true,
-            memo: Memo { sequence, ..Memo::default() },
-        };
-        self.feeder.feed(work);
+        self.feeder.feed(Work { barrier: true, ..Work::of(Vec::new(), Memo { sequence, ..Memo::default() }) });
     }
 
     fn feed_pushed(&mut self, pushed: Pushed) {
@@ -237,7 +230,7 @@ impl Journaling {
     }
 
     fn feed(&mut self, records: Vec<Record>, heartbeat: Option<Timestamp>, memo: Memo) {
-        self.feeder.feed(Work { records, heartbeat, rulebook: None, barrier: false, memo });
+        self.feeder.feed(Work { heartbeat, ..Work::of(records, memo) });
     }
 
     fn forget(&mut self) {

@@ -70,7 +70,10 @@ pub fn start(mut plan: Plan) -> Result<(Service, Live, Bookmarks), String> {
     let journal = plan.keeping.open_journal(kept.sequence)?;
     let (feeder, joiner) = workers::start::<Memo>(&plan.blueprint, plan.workers, kept.state.as_ref())?;
     // Whoever asks at once (`/detect`) is answered with what was known when the service began.
-    plan.blueprint.warm = kept.state.take().map(Arc::new);
+    // What the service knows itself comes before a model that it is given.
+    if let Some(state) = kept.state.take() {
+        plan.blueprint.warm = Some(Arc::new(state));
+    }
     let mut desk = Desk::new(plan.grouping);
     kept.desk.as_ref().map_or(Ok(()), |state| desk.load(state))?;
 

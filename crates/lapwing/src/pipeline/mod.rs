@@ -1,5 +1,6 @@
 //! The only place with threads, channels, clocks and shutdown. It is plumbing and decides nothing.
 
+mod by_session;
 mod desk;
 mod engine;
 mod entry;
@@ -17,12 +18,13 @@ mod write_behind;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+pub use by_session::BySession;
 pub use engine::{Engine, Judged};
 pub use handle::{Live, Reload};
 pub use keeping::Keeping;
 use lapwing_detect::{Ensemble, EnsembleSettings, Marks, Setup, Shard, State};
 use lapwing_model::Timestamp;
-use lapwing_parse::template;
+use lapwing_parse::{Parser, SessionKey, template};
 pub use live::{Plan, Service, start as start_live};
 pub use sequencer::{Sequencer, mined};
 pub use stats::Stats;
@@ -39,6 +41,8 @@ pub struct Blueprint {
     pub marks: Arc<Marks>,
     /// What was learned before; a state that a pipeline is given when it starts comes before it.
     pub warm: Option<Arc<State>>,
+    /// Finds sessions in the text of records whose origin names no key of its own.
+    pub session_key: Option<SessionKey>,
 }
 
 /// Sections of a saved state that are the sequencer's; the others are the detectors'.
@@ -51,6 +55,10 @@ impl Blueprint {
         state.or(self.warm.as_deref()).map_or(Ok(()), |state| ensemble.load(state))?;
         ensemble.heed(self.marks.clone());
         Ok(ensemble)
+    }
+
+    fn parser(&self) -> Parser {
+        Parser::new().with_session_key(self.session_key.clone())
     }
 
     fn sequencer(&self, state: Option<&State>) -> Result<Sequencer, String> {

@@ -76,6 +76,13 @@ impl Sequencer {
         time.batch(Vec::new(), tick.map(|now| (0, now)).into_iter().collect())
     }
 
+    /// The last batch of all.
+    pub fn end(&mut self) -> Batch {
+        let mut batch = self.time.batch(Vec::new(), Vec::new());
+        batch.end = Some(self.time.watermark);
+        batch
+    }
+
     #[must_use]
     pub fn miner(&self) -> &Miner {
         &self.miner

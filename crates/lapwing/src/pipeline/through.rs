@@ -4,7 +4,7 @@ use lapwing_model::{Record, Timestamp, Verdict};
 use lapwing_parse::Understood;
 
 use super::workers::{self, Work};
-use super::{Blueprint, Engine};
+use super::{Blueprint, Engine, Judged};
 
 /// What came of one block.
 #[derive(Debug)]
@@ -33,21 +33,27 @@ pub fn through<E: Send + 'static>(
 ) -> Result<(), E> {
     if workers <= 1 {
         let mut engine = Engine::new(blueprint).map_err(&wrong)?;
-        for records in blocks {
-            let judged = engine.judge(&records?);
+        let mut tell = |engine: &Engine, judged: &Judged| {
             let (watermark, clamped) = (engine.sequencer().watermark(), engine.sequencer().clamped());
             let span = judged.batch.span;
             each(Outcome { understood: &judged.understood, verdicts: &judged.verdicts, span, watermark, clamped });
+        };
+        for records in blocks {
+            let judged = engine.judge(&records?);
+            tell(&engine, &judged);
         }
+        let judged = engine.finish();
+        tell(&engine, &judged);
         return Ok(());
     }
     let (mut feeder, mut joiner) = workers::start::<()>(blueprint, workers, None).map_err(&wrong)?;
     let reader = std::thread::Builder::new().name("reader".into()).spawn(move || -> Result<(), E> {
         for records in blocks {
-            if !feeder.feed(Work { records: records?, heartbeat: None, rulebook: None, barrier: false, memo: () }) {
-                break;
+            if !feeder.feed(Work::of(records?, ())) {
+                return Ok(());
             }
         }
+        feeder.feed(Work { end: true, ..Work::of(Vec::new(), ()) });
         Ok(())
     });
     let reader = reader.map_err(|error| wrong(format!("cannot start the reader thread: {error}")))?;

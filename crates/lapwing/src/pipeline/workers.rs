@@ -29,11 +29,21 @@ pub struct Work<M> {
     pub records: Vec<Record>,
     /// Instead of records: nothing came, and the clock says so much.
     pub heartbeat: Option<Timestamp>,
+    /// Instead of records: nothing will come any more.
+    pub end: bool,
     /// Rules and behaviours that take effect before this: for every shard at the same event.
     pub rulebook: Option<Rulebook>,
     /// Ask for the state of everything after this.
     pub barrier: bool,
     pub memo: M,
+}
+
+impl<M> Work<M> {
+    /// Records and nothing else.
+    #[must_use]
+    pub fn of(records: Vec<Record>, memo: M) -> Work<M> {
+        Work { records, heartbeat: None, end: false, rulebook: None, barrier: false, memo }
+    }
 }
 
 /// What came of one block.
@@ -168,7 +178,7 @@ pub fn start<M: Send + 'static>(
     let mut threads = Vec::new();
     for (index, batches) in judge_out.into_iter().enumerate() {
         let worker = Worker {
-            parser: Parser::new(),
+            parser: blueprint.parser(),
             shard: blueprint.shard(index, workers, state)?,
             work: work_out.clone(),
             spare: spare_out.clone(),
@@ -331,6 +341,7 @@ struct Parsed<M> {
     events: Vec<Event>,
     understood: Vec<Understood>,
     heartbeat: Option<Timestamp>,
+    end: bool,
     rulebook: Option<Rulebook>,
     barrier: bool,
     memo: M,
@@ -348,6 +359,7 @@ impl<M> Line<M> {
     fn sequence(&mut self, number: u64, parsed: Parsed<M>) {
         let mut batch = match parsed.heartbeat {
             Some(now) => self.sequencer.heartbeat(now),
+            None if parsed.end => self.sequencer.end(),
             None => self.sequencer.sequence(parsed.events),
         };
         batch.rulebook = parsed.rulebook;
@@ -427,8 +439,8 @@ impl<M> Worker<M> {
         let mut events = self.spare.try_recv().unwrap_or_default();
         events.reserve(work.records.len());
         let understood = work.records.iter().map(|record| self.parser.parse(record, &mut events)).collect();
-        let Work { heartbeat, rulebook, barrier, memo, .. } = work;
-        let parsed = Parsed { events, understood, heartbeat, rulebook, barrier, memo };
+        let Work { heartbeat, end, rulebook, barrier, memo, .. } = work;
+        let parsed = Parsed { events, understood, heartbeat, end, rulebook, barrier, memo };
         self.in_line(|line| line.enter(number, parsed));
     }
 

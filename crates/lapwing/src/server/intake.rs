@@ -96,8 +96,8 @@ pub(super) async fn post_logs(State(app): State<App>, uri: Uri, headers: HeaderM
 fn origin(app: &App, uri: &Uri) -> ApiResult<Arc<Origin>> {
     let parameters = Parameters::read(uri.query(), &["source", "service", "format", "zone", "session_id"])?;
     let said = |name| parameters.get(name).filter(|value| !value.is_empty()).map(Box::<str>::from);
-    let reading =
-        Reading { format: said("format"), zone: said("zone"), service: said("service"), session: said("session_id"), host: None };
+    let (format, zone, service, session) = (said("format"), said("zone"), said("service"), said("session_id"));
+    let reading = Reading { format, zone, service, session, ..Reading::default() };
     if let Some(format) = &reading.format {
         lapwing_parse::check_format(format).map_err(|error| wrong("format", format!("is wrong: {error}")))?;
     }
