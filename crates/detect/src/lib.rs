@@ -6,6 +6,7 @@ mod batch;
 #[cfg(test)]
 mod contract;
 mod ensemble;
+pub mod features;
 mod findings;
 mod glance;
 pub mod logsource;
@@ -119,6 +120,8 @@ macro_rules! detectors {
         #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
         #[serde(default, deny_unknown_fields)]
         pub struct Settings {
+            /// Of events, as the detectors that learn see them.
+            pub features: features::Settings,
             $(pub $name: $name::Settings,)+
         }
     };
@@ -135,6 +138,8 @@ detectors! {
     profile,
     rate,
     rarity,
+    iforest,
+    half_space,
 }
 
 impl Kind {
