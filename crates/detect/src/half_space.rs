@@ -75,12 +75,13 @@ impl Trees {
 }
 
 impl Model for Trees {
-    fn score_then_learn(&mut self, rows: Rows<'_>, scores: &mut Vec<f32>) {
+    fn score(&mut self, rows: Rows<'_>, scores: &mut Vec<f32>) {
         scores.clear();
-        for row in rows.iter() {
-            scores.push(self.trees.score_then_learn(row).unwrap_or(f32::NAN));
-            self.remembered.insert(row);
-        }
+        scores.extend(rows.iter().map(|row| self.trees.score_then_learn(row).unwrap_or(f32::NAN)));
+    }
+
+    fn learn(&mut self, rows: Rows<'_>) {
+        rows.iter().for_each(|row| self.remembered.insert(row));
     }
 
     fn remembered(&self) -> Rows<'_> {

@@ -50,70 +50,45 @@ const TREES: usize = 48;
 /// Rows after which a remembered row is half as likely still there, and within which every tree is grown anew.
 const HALF_LIFE: f64 = 200_000.0;
 const REBUILT_EVERY: u64 = 100_000;
-const BLOCK: usize = 256;
+/// Rows walk down a tree together; so few would wait alone, and one row walks down several trees at once instead.
+const FEW: usize = 4;
 
-struct Forest(Watch<Blocks>);
+struct Forest(Watch<StreamingForest>);
 
-fn watch(setup: &Setup) -> Watch<Blocks> {
+fn watch(setup: &Setup) -> Watch<StreamingForest> {
     let Settings { rate, least_effect, least_score, mature_after, .. } = setup.settings.iforest;
     let rate = AlertRateSettings { target: rate, least_effect, least_score, half_life: 50_000.0, ..AlertRateSettings::default() };
     let speaks = Speaks { detector: KIND.name, class: "behavioural", rate, mature_after, weight: 1.0 };
-    Watch::new(speaks, &setup.settings.features, Box::new(Blocks::new))
+    Watch::new(speaks, &setup.settings.features, Box::new(grown))
 }
 
-/// A forest, and what it has not learned of the block that is not full.
-#[derive(Debug, Serialize, Deserialize)]
-struct Blocks {
-    forest: StreamingForest,
-    waiting: Vec<f32>,
+fn grown(width: usize) -> StreamingForest {
+    let forest = ForestSettings { trees: TREES, ..ForestSettings::default() };
+    let (half_life, rebuild_every) = (Some(HALF_LIFE), REBUILT_EVERY);
+    StreamingForest::new(width, StreamingForestSettings { forest, half_life, rebuild_every, ..StreamingForestSettings::default() })
 }
 
-impl Blocks {
-    fn new(width: usize) -> Blocks {
-        let settings = StreamingForestSettings {
-            forest: ForestSettings { trees: TREES, ..ForestSettings::default() },
-            half_life: Some(HALF_LIFE),
-            rebuild_every: REBUILT_EVERY,
-            ..StreamingForestSettings::default()
-        };
-        Blocks { forest: StreamingForest::new(width, settings), waiting: Vec::new() }
-    }
-}
-
-impl Model for Blocks {
-    fn score_then_learn(&mut self, rows: Rows<'_>, scores: &mut Vec<f32>) {
-        scores.clear();
-        let mut some = Vec::new();
-        let (width, mut from) = (rows.width(), 0);
-        while from < rows.len() {
-            let room = BLOCK.saturating_sub(self.waiting.len() / width).max(1);
-            let part = (from..rows.len().min(from + room)).filter_map(|at| rows.get(at)).flatten();
-            let begin = self.waiting.len();
-            self.waiting.extend(part);
-            let part = Rows::new(&self.waiting[begin..], width);
-            match self.forest.forest() {
-                // Walks of several rows wait together; of a few they would wait alone, and one row's own trees do instead.
-                Some(forest) if part.len() < 4 => scores.extend(part.iter().map(|row| forest.score(row))),
-                Some(forest) => {
-                    forest.score_rows(part, &mut some);
-                    scores.append(&mut some);
-                }
-                None => scores.extend(part.iter().map(|_| f32::NAN)),
-            }
-            from += part.len();
-            if self.waiting.len() / width >= BLOCK {
-                Rows::new(&self.waiting, width).iter().for_each(|row| self.forest.learn(row));
-                self.waiting.clear();
+impl Model for StreamingForest {
+    fn score(&mut self, rows: Rows<'_>, scores: &mut Vec<f32>) {
+        match self.forest() {
+            Some(forest) if rows.len() >= FEW => forest.score_rows(rows, scores),
+            forest => {
+                scores.clear();
+                scores.extend(rows.iter().map(|row| forest.map_or(f32::NAN, |forest| forest.score(row))));
             }
         }
     }
 
+    fn learn(&mut self, rows: Rows<'_>) {
+        rows.iter().for_each(|row| StreamingForest::learn(self, row));
+    }
+
     fn remembered(&self) -> Rows<'_> {
-        self.forest.remembered()
+        StreamingForest::remembered(self)
     }
 
     fn weigh(&self, row: &[f32]) -> Vec<f32> {
-        self.forest.forest().map(|forest| forest.explain(row)).unwrap_or_default()
+        self.forest().map(|forest| forest.explain(row)).unwrap_or_default()
     }
 }
 

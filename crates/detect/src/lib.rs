@@ -140,6 +140,8 @@ detectors! {
     rarity,
     iforest,
     half_space,
+    response_time,
+    status_code,
 }
 
 impl Kind {

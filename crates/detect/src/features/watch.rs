@@ -13,11 +13,14 @@ use crate::{Events, Findings};
 
 /// Learns from rows of one width.
 pub(crate) trait Model: std::fmt::Debug + Send + Serialize + DeserializeOwned {
-    /// Scores each row by rows before it, into `scores` (emptied before), and learns them: where rows are cut makes no
-    /// difference. NaN before it can say; higher is more unusual.
-    fn score_then_learn(&mut self, rows: Rows<'_>, scores: &mut Vec<f32>);
+    /// Scores each row by rows before it, into `scores` (emptied before): NaN before it can say; higher is more unusual. Where
+    /// rows are cut makes no difference.
+    fn score(&mut self, rows: Rows<'_>, scores: &mut Vec<f32>);
 
-    /// Rows it remembers.
+    /// Learns a block of rows that were scored. What scores do not follow at once changes here only.
+    fn learn(&mut self, rows: Rows<'_>);
+
+    /// Rows it remembers, as of the last block.
     fn remembered(&self) -> Rows<'_>;
 
     /// How much each value of a row makes it unusual; positive values do.
@@ -62,7 +65,12 @@ struct Watched<M> {
     model: M,
     rate: AlertRate,
     seen: u64,
+    /// The rows of the block that is not full.
+    waiting: Vec<f32>,
 }
+
+/// Rows are learned in blocks that begin at fixed counts, so that what is found does not depend on batches.
+const BLOCK: usize = 256;
 
 /// What is saved: the signature of the lists, what the reader remembers, and the models.
 #[derive(Serialize)]
@@ -70,6 +78,9 @@ struct Saved<'a, M>(u64, &'a Memory, &'a [Option<Watched<M>>; KINDS.len()]);
 
 #[derive(Deserialize)]
 struct Loaded<M>(u64, Memory, [Option<Watched<M>>; KINDS.len()]);
+
+/// Nothing more probable is worth a word, whatever the rate: it would not count.
+const RAREST: f64 = 0.003;
 
 /// So many features at most are named.
 const NAMED: usize = 3;
@@ -99,23 +110,16 @@ impl<M: Model> Watch<M> {
             let (rows, positions) = (&mut self.rows[kind], &mut self.positions[kind]);
             let features = state.reader.features(kind);
             if !rows.is_empty() {
-                if state.kinds[kind].is_none() {
-                    let rate = AlertRate::new(self.speaks.rate);
-                    state.kinds[kind] = Some(Watched { model: (self.build)(features.len()), rate, seen: 0 });
-                }
+                let new = || Watched::new((self.build)(features.len()), self.speaks.rate);
+                let watched = state.kinds[kind].get_or_insert_with(new);
                 let rows = Rows::new(rows, features.len());
-                if let Some(watched) = &mut state.kinds[kind] {
-                    watched.model.score_then_learn(rows, &mut self.scores);
-                    for ((&score, row), &at) in self.scores.iter().zip(rows.iter()).zip(&*positions) {
-                        watched.seen += 1;
-                        if let Some(probability) = watched.judge(score, self.speaks.rate.target)
-                            && let Some((_, event)) = events.iter().find(|(place, _)| *place == at)
-                        {
-                            let finding = self.speaks.finding(event, kind, features, row, &watched.model, probability);
-                            findings.push_learning(at, finding, self.speaks.maturity(watched.seen));
-                        }
+                watched.judge(rows, &mut self.scores, |watched, number, probability| {
+                    let event = positions.get(number).and_then(|&at| events.iter().find(|(place, _)| *place == at));
+                    if let Some(((at, event), row)) = event.zip(rows.get(number)) {
+                        let finding = self.speaks.finding(event, kind, features, row, &watched.model, probability);
+                        findings.push_learning(at, finding, self.speaks.maturity(watched.seen));
                     }
-                }
+                });
             }
             rows.clear();
             positions.clear();
@@ -151,12 +155,35 @@ impl<M: Model> Watch<M> {
     }
 }
 
-impl<M> Watched<M> {
-    /// The probability of a score at least as high, where that is worth a word.
-    fn judge(&mut self, score: f32, rarest: f64) -> Option<f64> {
-        let judged = self.rate.judge(f64::from(score));
-        // What a quiet time saved up does not make the ordinary worth a word.
-        (judged.alert && judged.probability <= rarest).then_some(judged.probability)
+impl<M: Model> Watched<M> {
+    fn new(model: M, rate: AlertRateSettings) -> Watched<M> {
+        Watched { model, rate: AlertRate::new(rate), seen: 0, waiting: Vec::new() }
+    }
+
+    /// Judges rows, each by what was before it, and learns them. Calls `tell` with the number and the probability of a row that is
+    /// worth a word.
+    fn judge(&mut self, rows: Rows<'_>, scores: &mut Vec<f32>, mut tell: impl FnMut(&Watched<M>, usize, f64)) {
+        let (width, mut from) = (rows.width(), 0);
+        while from < rows.len() {
+            let begin = self.waiting.len();
+            let room = BLOCK.saturating_sub(begin / width).max(1);
+            let to = rows.len().min(from + room);
+            (from..to).filter_map(|at| rows.get(at)).for_each(|row| self.waiting.extend_from_slice(row));
+            self.model.score(Rows::new(&self.waiting[begin..], width), scores);
+            for (number, &score) in (from..to).zip(scores.iter()) {
+                self.seen += 1;
+                let judged = self.rate.judge(f64::from(score));
+                // What a quiet time saved up does not make the ordinary worth a word.
+                if judged.alert && judged.probability <= RAREST {
+                    tell(self, number, judged.probability);
+                }
+            }
+            from = to;
+            if self.waiting.len() / width >= BLOCK {
+                self.model.learn(Rows::new(&self.waiting, width));
+                self.waiting.clear();
+            }
+        }
     }
 }
 
