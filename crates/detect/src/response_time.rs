@@ -65,7 +65,7 @@ impl Default for Settings {
 }
 
 /// Durations after which it knows how far they usually are outside.
-const MATURE_AFTER: u64 = 2000;
+const MATURE_AFTER: u64 = 1000;
 
 /// No more than so many in a row multiply.
 const LONGEST_RUN: u32 = 3;
