@@ -6,6 +6,7 @@ mod batch;
 #[cfg(test)]
 mod contract;
 mod ensemble;
+pub mod features;
 mod findings;
 mod glance;
 pub mod logsource;
@@ -125,6 +126,8 @@ macro_rules! detectors {
         #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
         #[serde(default, deny_unknown_fields)]
         pub struct Settings {
+            /// Of events, as the detectors that learn see them.
+            pub features: features::Settings,
             $(pub $name: $name::Settings,)+
         }
     };
@@ -142,6 +145,10 @@ detectors! {
     sequence,
     rate,
     rarity,
+    iforest,
+    half_space,
+    response_time,
+    status_code,
 }
 
 impl Kind {

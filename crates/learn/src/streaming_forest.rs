@@ -113,6 +113,12 @@ impl StreamingForest {
         (self.forest.trees() > 0).then_some(&self.forest)
     }
 
+    /// The rows it remembers.
+    #[must_use]
+    pub fn remembered(&self) -> Rows<'_> {
+        self.reservoir.rows()
+    }
+
     /// How far it is from a full forest over a full reservoir, in [0, 1]: what to show while it learns.
     #[must_use]
     pub fn progress(&self) -> f32 {

@@ -1,0 +1,180 @@
+//! Events that few random cuts tell apart from all others: an Isolation Forest over the features of web requests, log lines and
+//! flows (see [`crate::features`]), a forest for each.
+//!
+//! An event is scored before anything is learned from it; the score becomes a tail probability, and what is rarer than
+//! [`Settings::rate`] is told, at that rate over time, with the features that weigh most. It learns from all events, also from those
+//! that rules object to: detectors do not see each other's findings. So what keeps coming becomes ordinary here; rules do not forget.
+//! Until [`Settings::mature_after`] events it counts less: one in ten thousand is not known before there were that many.
+//!
+//! Rows are learned in blocks of 256 that begin at fixed counts, so that scores do not depend on batches. Memory: 4 KiB a tree and
+//! 64 B a remembered row, about 600 KiB for each kind of event, and a client's 100 B 8,192 times.
+
+use lapwing_learn::{AlertRateSettings, ForestSettings, Rows, StreamingForest, StreamingForestSettings};
+use lapwing_model::Scope;
+use serde::{Deserialize, Serialize};
+
+use crate::features::{Model, Speaks, Watch};
+use crate::{Detector, Events, Family, Findings, Kind, Setup};
+
+pub const KIND: Kind = Kind {
+    name: "iforest",
+    summary: "events whose features few random cuts tell apart from all others (Isolation Forest)",
+    family: Family::Learned,
+    scopes: &[Scope::All],
+    enabled: |settings| settings.iforest.enabled,
+    build: |setup, _| Box::new(Forest(watch(setup))),
+};
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Settings {
+    pub enabled: bool,
+    /// Told is what is at least as rare, and so often at most.
+    pub rate: f64,
+    /// Told is nothing below so many robust standard deviations above the median score ...
+    pub least_effect: f64,
+    /// ... nor below this score: 0.5 is ordinary, 1 is alone.
+    pub least_score: f64,
+    /// Events of a kind after which it counts in full.
+    pub mature_after: u64,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Settings { enabled: true, rate: 0.001, least_effect: 3.0, least_score: 0.55, mature_after: 50_000 }
+    }
+}
+
+/// Half the paper's number of trees: scores vary a little more, and cost half.
+const TREES: usize = 48;
+/// Rows after which a remembered row is half as likely still there, and within which every tree is grown anew.
+const HALF_LIFE: f64 = 200_000.0;
+const REBUILT_EVERY: u64 = 100_000;
+/// Rows walk down a tree together; so few would wait alone, and one row walks down several trees at once instead.
+const FEW: usize = 4;
+
+struct Forest(Watch<StreamingForest>);
+
+fn watch(setup: &Setup) -> Watch<StreamingForest> {
+    let Settings { rate, least_effect, least_score, mature_after, .. } = setup.settings.iforest;
+    let rate = AlertRateSettings { target: rate, least_effect, least_score, half_life: 50_000.0, ..AlertRateSettings::default() };
+    let speaks = Speaks { detector: KIND.name, class: "behavioural", rate, mature_after, weight: 1.0 };
+    Watch::new(speaks, &setup.settings.features, Box::new(grown))
+}
+
+fn grown(width: usize) -> StreamingForest {
+    let forest = ForestSettings { trees: TREES, ..ForestSettings::default() };
+    let (half_life, rebuild_every) = (Some(HALF_LIFE), REBUILT_EVERY);
+    StreamingForest::new(width, StreamingForestSettings { forest, half_life, rebuild_every, ..StreamingForestSettings::default() })
+}
+
+impl Model for StreamingForest {
+    fn score(&mut self, rows: Rows<'_>, scores: &mut Vec<f32>) {
+        match self.forest() {
+            Some(forest) if rows.len() >= FEW => forest.score_rows(rows, scores),
+            forest => {
+                scores.clear();
+                scores.extend(rows.iter().map(|row| forest.map_or(f32::NAN, |forest| forest.score(row))));
+            }
+        }
+    }
+
+    fn learn(&mut self, rows: Rows<'_>) {
+        rows.iter().for_each(|row| StreamingForest::learn(self, row));
+    }
+
+    fn remembered(&self) -> Rows<'_> {
+        StreamingForest::remembered(self)
+    }
+
+    fn weigh(&self, row: &[f32]) -> Vec<f32> {
+        self.forest().map(|forest| forest.explain(row)).unwrap_or_default()
+    }
+}
+
+impl Detector for Forest {
+    fn observe(&mut self, events: Events<'_>, findings: &mut Findings) {
+        self.0.observe(events, findings);
+    }
+
+    fn save(&self, out: &mut Vec<u8>) {
+        self.0.save(out);
+    }
+
+    fn load(&mut self, state: &[u8]) -> Result<(), String> {
+        self.0.load(state)
+    }
+
+    fn maturity(&self) -> Option<f32> {
+        self.0.maturity()
+    }
+
+    fn entities(&self) -> usize {
+        self.0.entities()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use lapwing_model::{Event, Finding};
+
+    use super::*;
+    use crate::testing::{detector, observe, read};
+
+    fn request(n: u64, path: &str, bytes: u64) -> Event {
+        let (hour, minute, second) = (n / 3600 % 24, n / 60 % 60, n % 60);
+        let client = n.wrapping_mul(2_654_435_761) >> 7 & 63;
+        read(&format!(
+            "10.0.0.{client} - - [17/May/2015:{hour:02}:{minute:02}:{second:02} +0000] \"GET {path} HTTP/1.1\" 200 {bytes} \"-\" \"Mozilla/5.0\""
+        ))
+    }
+
+    fn ordinary(count: u64) -> Vec<Event> {
+        (0..count).map(|n| request(n, &format!("/items/{}", n * n % 89), 500 + n.wrapping_mul(97) % 400)).collect()
+    }
+
+    fn told(mut events: Vec<Event>, odd: Event) -> Vec<Finding> {
+        let mut forest = detector("iforest", Scope::All);
+        let mut before = Vec::new();
+        for chunk in events.chunks_mut(1000) {
+            before.extend(observe(&mut *forest, chunk));
+        }
+        assert!(before.len() < events.len() / 200, "{} findings of what is ordinary", before.len());
+        observe(&mut *forest, &[odd])
+    }
+
+    #[test]
+    fn a_request_unlike_all_others_is_told_with_the_features_that_make_it_so() {
+        let path = format!("/export/all/{}?{}", "x9".repeat(40), "a=1&".repeat(20));
+        let findings = told(ordinary(6000), request(6000, &path, 80_000_000));
+        assert_eq!(findings.len(), 1, "{findings:?}");
+        let finding = &findings[0];
+        assert_eq!((&*finding.class, &*finding.rule, &*finding.entity.name), ("behavioural", "web", "10.0.0.2"));
+        assert!(["bytes", "path", "parameters", "query"].iter().any(|word| finding.observed.starts_with(word)), "{finding:?}");
+        assert!(finding.expected.contains(" to ") && finding.reason.starts_with("Only one in "), "{finding:?}");
+    }
+
+    #[test]
+    fn one_more_of_what_is_ordinary_is_not_told() {
+        assert_eq!(told(ordinary(6000), request(6001, "/items/7", 700)), []);
+    }
+
+    #[test]
+    fn it_says_how_far_it_is() {
+        let mut forest = detector("iforest", Scope::All);
+        assert_eq!(forest.maturity(), None);
+        observe(&mut *forest, &ordinary(500));
+        assert_eq!(forest.maturity(), Some(0.01));
+    }
+
+    #[test]
+    fn a_state_of_other_features_is_refused() {
+        let (mut state, mut setup) = (Vec::new(), Setup::default());
+        let mut forest = Forest(watch(&setup));
+        forest.observe(Events::new(&ordinary(1), &[0]), &mut Findings::default());
+        forest.save(&mut state);
+        setup.settings.features.web.0.pop();
+        let error = Forest(watch(&setup)).load(&state).unwrap_err();
+        assert!(error.starts_with("it learned from other features"), "{error}");
+    }
+}
