@@ -16,7 +16,12 @@ fn cpu() -> f64 {
 
 fn record(line: u64, body: String) -> Record {
     let position = Position { offset: line, line };
-    Record { body: Bytes::from(body), origin: Origin::new("hostile.log"), position, received: Timestamp::from_seconds(1_431_857_100) }
+    Record {
+        body: Bytes::from(body),
+        origin: Origin::new("hostile.log"),
+        position,
+        received: Timestamp::from_seconds(1_431_857_100),
+    }
 }
 
 #[test]

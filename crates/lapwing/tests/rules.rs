@@ -61,7 +61,11 @@ fn list_shows_techniques_and_which_rules_apply() {
 fn test_runs_the_lines_of_rule_files_and_names_rules_without() {
     let folder = folder(&[("a.yml", SHELL), ("b.yml", WINDOWS)]);
     let (well, said) = rules(folder.path(), &["test", ".", "--coverage"]);
-    assert!(well && said.contains("1 rules with 2 test lines, 0 runs of buckets, 0 of correlations, 0 values of signatures, 0 failed"), "{said}");
+    assert!(
+        well && said
+            .contains("1 rules with 2 test lines, 0 runs of buckets, 0 of correlations, 0 values of signatures, 0 failed"),
+        "{said}"
+    );
     assert!(said.contains("./b.yml:1: no tests: w"), "{said}");
     let broken = SHELL.replace("endswith: /shell.php", "endswith: /other.php").replace("LINE", &line("/shell.php"));
     fs::write(folder.path().join("a.yml"), broken).expect("written");
