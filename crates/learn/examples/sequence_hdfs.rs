@@ -1,8 +1,8 @@
 //! The sequence model alone on sessions of HDFS: `cargo run --release -p lapwing-learn --example sequence_hdfs [FOLDER]`.
 //!
-//! Two thirds of the normal sessions are learned from, a tenth of these held out for the loss and for the quantiles of surprise;
-//! the last third tells false alarms. A session's score is the greatest surprise in it; its end is a token, too. Limits come from
-//! the quantiles, so from normal sessions alone; labels only measure.
+//! Two thirds of the normal sessions are learned from, a tenth of these held out for the loss; the last third tells false alarms.
+//! A session's score is the greatest surprise in it; its end is a token, too. Limits come from the quantiles of surprise, so from
+//! normal sessions alone; labels only measure.
 
 use lapwing_learn::sequence::*;
 use std::error::Error;
@@ -32,8 +32,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     let model = Arc::new(SequenceModel::new(state.best().0)?);
     let words = |session: &[String]| session.iter().map(|name| vocabulary.word(name)).collect::<Vec<Word>>();
-    let held: Vec<_> = learned.iter().filter(|session| state.held_out(&classes(session))).map(|session| words(session)).collect();
-    let surprises = Surprises::measure(&model, held);
+    let surprises = Surprises::measure(&model, learned.iter().map(|session| words(session)));
     let usual: Vec<f32> = normal.iter().step_by(3).map(|session| score(&model, &words(session))).collect();
     let unusual: Vec<f32> = abnormal.iter().map(|session| score(&model, &words(session))).collect();
     println!(
