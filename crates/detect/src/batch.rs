@@ -1,9 +1,11 @@
 //! What flows to the detectors: events in order, the seconds of event time that pass between them, and who judges which.
 
+use std::sync::Arc;
+
 use lapwing_model::{Event, PARTITIONS, Scope, Timestamp, partition};
 
-use crate::Rulebook;
 use crate::glance::Glance;
+use crate::{Rulebook, State};
 
 /// Events in input order, shared read-only by everybody who judges them.
 #[derive(Debug, Default)]
@@ -17,6 +19,8 @@ pub struct Batch {
     pub span: Option<(Timestamp, Timestamp)>,
     /// Rules and behaviours that take effect before the first of these events.
     pub rulebook: Option<Rulebook>,
+    /// What was learned elsewhere: everything that it mentions continues from there before the first of these events.
+    pub model: Option<Arc<State>>,
     /// After this batch every judge hands out its state, for a snapshot.
     pub barrier: bool,
     /// It is the last of all: nothing will come any more. The time is the latest that events told of.
@@ -35,7 +39,7 @@ impl Batch {
         let glances = events.iter().map(Glance::at).collect();
         let times = || events.iter().map(|event| event.at);
         let span = times().min().zip(times().max());
-        Batch { sequence, events, ticks, span, rulebook: None, barrier: false, end: None, routes, glances }
+        Batch { sequence, events, ticks, span, rulebook: None, model: None, barrier: false, end: None, routes, glances }
     }
 
     /// The positions of the events that partition `number` of a scope judges.

@@ -4,7 +4,7 @@
 //! A session is what shares a session key: a session, request or trace id that records name, or what `session_key` finds in
 //! their text. It is judged at each event for what is too much, and when it is over (quiet for longer than sessions usually
 //! are, or the input ends) for what is missing too. What is usual is learned from sessions that are over, without labels;
-//! what was learned from chosen history (`lapwing learn`) is trusted.
+//! what was learned from chosen history (`lapwing learn`) is trusted, and is the only measure as long as most sessions are like it.
 //!
 //! All sessions are judged in one place (scope all): what is usual is one model, and dividing it by the number of partitions
 //! would make each part learn sixteen times slower.

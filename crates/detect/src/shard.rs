@@ -53,6 +53,10 @@ impl Shard {
 
     /// Judges a batch: every detector sees its events in order, and the ticks where they fall between them.
     pub fn judge(&mut self, batch: &Batch, findings: &mut Findings) {
+        if let Some(model) = &batch.model {
+            // Whoever sends a model has tried it; a detector that cannot read its part goes on as it was.
+            let _ = self.load(model);
+        }
         for seat in &mut self.seats {
             if let Some(rulebook) = &batch.rulebook {
                 seat.detector.reload(rulebook);

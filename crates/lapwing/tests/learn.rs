@@ -96,6 +96,36 @@ fn a_damaged_model_is_refused_with_a_reason_while_everything_else_goes_on() {
     assert!(!nowhere.status.success() && String::from_utf8_lossy(&nowhere.stderr).contains("there is no model nowhere"));
 }
 
+#[test]
+fn a_service_continues_from_a_model_that_changes_and_refuses_one_that_is_damaged() {
+    let directory = tempfile::tempdir().expect("a scratch directory");
+    let path = directory.path();
+    let strange = history(path);
+    succeeds(path, &["learn", "--out", "shop", "today.log"]);
+    let mut command = Command::new(env!("CARGO_BIN_EXE_lapwing"));
+    command.current_dir(path).stdout(std::process::Stdio::null()).args(["run", "--model", "shop"]);
+    let mut service = Service::launch(command, &[("LAPWING__RULES__RELOAD_SECONDS", "1")]).expect("it starts");
+    let asked = json!({ "log_line": strange }).to_string();
+    let mut is_strange = || service.post("/detect", asked.as_bytes()).expect("an answer").1.contains("unexpected-value");
+    assert!(!is_strange(), "the first model knows next to nothing");
+    succeeds(path, &["learn", "--out", "shop", "history.log"]);
+    let soon = std::time::Instant::now() + std::time::Duration::from_secs(60);
+    while !is_strange() {
+        assert!(std::time::Instant::now() < soon, "the new model is not taken");
+        std::thread::sleep(std::time::Duration::from_millis(200));
+    }
+    std::fs::write(path.join("shop/state.snapshot"), "damaged").expect("written");
+    let manifest = std::fs::read_to_string(path.join("shop/model.json")).expect("a manifest");
+    std::fs::write(path.join("shop/model.json"), manifest + "\n").expect("written");
+    std::thread::sleep(std::time::Duration::from_millis(2500));
+    assert!(is_strange(), "what was known before is still known");
+    let attack =
+        json!({ "log_line": line(7, "/shop/list.php?sort=1'%20UNION%20SELECT%20password%20FROM%20users--") }).to_string();
+    let (_, answer) = service.post("/detect", attack.as_bytes()).expect("an answer");
+    assert!(answer.contains("signatures"), "{answer}");
+    service.stop();
+}
+
 /// Jobs of three steps, one after another; some lack the last.
 fn jobs(directory: &Path, name: &str, count: usize, broken: impl Fn(usize) -> bool) -> Vec<String> {
     let (mut log, mut odd) = (String::new(), Vec::new());

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use clap::{Args, Subcommand};
 use lapwing_detect::State;
@@ -12,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::config::Config;
 use super::{Exit, Failed};
-use crate::pipeline::{Blueprint, Engine, SNAPSHOT_VERSION};
+use crate::pipeline::{Blueprint, Engine, Reload, SNAPSHOT_VERSION};
 
 /// Show or check a model that `lapwing learn --out` wrote.
 #[derive(Debug, Args)]
@@ -203,6 +204,24 @@ pub fn open(directory: &Path) -> Result<Opened, Failed> {
         return Err(damaged("another version of lapwing saved it"));
     }
     Ok(Opened { manifest, state: found.sections.into_iter().collect() })
+}
+
+/// What the file that names the others is like: a change of the model is a change of this.
+pub fn look(directory: &Path) -> Option<(SystemTime, u64)> {
+    let about = std::fs::metadata(directory.join(MANIFEST)).ok()?;
+    Some((about.modified().ok()?, about.len()))
+}
+
+/// Has a running service continue from a model.
+///
+/// # Errors
+/// Where it is damaged, does not fit, or finds sessions in another way than the service does.
+pub fn renewed(directory: &Path, session: Option<&str>, reload: &Reload) -> Result<(), Failed> {
+    let Opened { manifest, state } = open(directory)?;
+    if manifest.session.is_some() && manifest.session() != session {
+        return Err(refused(directory, "it finds sessions by another key than the service, which would have to start again"));
+    }
+    reload.model(Arc::new(state)).map_err(|error| refused(directory, &error))
 }
 
 /// Writes a model, whole or not at all: the file that names the others comes last.

@@ -4,12 +4,12 @@ use std::collections::HashMap;
 use std::io::Write;
 
 use clap::Args;
-use lapwing_model::printable;
-use lapwing_parse::Parser;
+use lapwing_model::{Event, Scope, printable};
 use lapwing_source::files;
 use serde::Serialize;
 
 use super::config::Config;
+use super::model::Reads;
 use super::show::{self, Paint, thousands};
 use super::{Exit, Failed};
 use crate::pipeline::Sequencer;
@@ -29,6 +29,8 @@ pub struct Patterns {
     /// Print templates as JSON rows
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    reads: Reads,
 }
 
 #[derive(Debug, Serialize)]
@@ -36,6 +38,8 @@ struct LineRow<'a> {
     line: u64,
     template_id: String,
     template: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    session: Option<&'a str>,
 }
 
 #[derive(Debug, Serialize)]
@@ -52,8 +56,9 @@ struct TemplateRow {
 /// # Errors
 /// Where files cannot be read or output cannot be written.
 pub fn run(args: &Patterns, config: &Config, paint: Paint) -> Result<Exit, Failed> {
-    let mut parser = Parser::new();
-    let mut sequencer = Sequencer::new(config.templates.clone());
+    let blueprint = args.reads.blueprint(config)?;
+    let mut parser = blueprint.parser();
+    let mut sequencer = blueprint.sequencer(None).map_err(Failed::new)?;
     let mut lines = Vec::new();
     for block in files::Reader::new(crate::pipeline::clock).open(&args.files)? {
         let mut events = Vec::new();
@@ -62,7 +67,8 @@ pub fn run(args: &Patterns, config: &Config, paint: Paint) -> Result<Exit, Faile
         }
         let batch = sequencer.sequence(events);
         if args.per_line {
-            lines.extend(batch.events.iter().map(|event| (event.position.line, event.template)));
+            let session = |event: &Event| event.entity_of(Scope::Session).map(|session| session.name);
+            lines.extend(batch.events.iter().map(|event| (event.position.line, event.template, session(event))));
         }
     }
     let mut out = std::io::BufWriter::new(std::io::stdout().lock());
@@ -76,13 +82,16 @@ pub fn run(args: &Patterns, config: &Config, paint: Paint) -> Result<Exit, Faile
 }
 
 /// Templates merge as more is seen, so lines are printed once all is read: under the template that they ended up in.
-fn per_line(out: &mut impl Write, sequencer: &Sequencer, lines: &[(u64, u64)]) -> Result<(), Failed> {
+fn per_line(out: &mut impl Write, sequencer: &Sequencer, lines: &[(u64, u64, Option<Box<str>>)]) -> Result<(), Failed> {
     let mut texts: HashMap<u64, String> = HashMap::new();
-    for &(line, id) in lines {
-        let id = sequencer.miner().current(id);
+    for (line, id, session) in lines {
+        let id = sequencer.miner().current(*id);
         let text =
             texts.entry(id).or_insert_with(|| sequencer.miner().get(id).map(|template| template.text()).unwrap_or_default());
-        show::json(out, &LineRow { line, template_id: format!("{id:016x}"), template: text })?;
+        show::json(
+            out,
+            &LineRow { line: *line, template_id: format!("{id:016x}"), template: text, session: session.as_deref() },
+        )?;
     }
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! `lapwing run`: the service.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::config::Config;
-use super::model::Reads;
+use super::model::{self, Reads};
 use super::rule_files::{Look, Rules};
 use super::{Exit, Failed};
 use crate::pipeline::{self, Plan};
@@ -44,8 +45,10 @@ async fn serve(reads: &Reads, config: &Config) -> Result<Exit, Failed> {
     let listener = if config.server.enabled { Some(server::bind(&config.server).await.map_err(Failed::new)?) } else { None };
     // Before the rules are read: what changes meanwhile is seen as a change.
     let look = config.rules.look();
+    let blueprint = reads.blueprint(config)?;
+    let session = blueprint.session_key.as_ref().map(|key| key.pattern().to_owned());
     let plan = Plan {
-        blueprint: reads.blueprint(config)?,
+        blueprint,
         workers: config.workers(),
         grouping: config.alerts.grouping.clone(),
         tell_at: config.alerts.at,
@@ -70,6 +73,10 @@ async fn serve(reads: &Reads, config: &Config) -> Result<Exit, Failed> {
         announce(source.name(), source.address());
         let running = source.run(context);
         tasks.spawn(async move { running.await.map_err(|error| error.to_string()) });
+    }
+    if let Some(directory) = reads.model.clone() {
+        let (every, session) = (config.rules.reload_seconds, session);
+        tasks.spawn(renew(directory, session, every, live.reload.clone(), stopping.clone()));
     }
     tasks.spawn(reload(config.rules.clone(), look, live.reload.clone(), signal(SignalKind::hangup())?, stopping.clone()));
     if let Some(listener) = listener {
@@ -129,6 +136,35 @@ async fn reload(
             }
         }
     }
+}
+
+/// Continues from a model again where it has changed. One that is damaged or does not fit is told about and changes nothing.
+async fn renew(
+    directory: PathBuf,
+    session: Option<String>,
+    seconds: u64,
+    reload: pipeline::Reload,
+    mut stop: watch::Receiver<bool>,
+) -> Result<(), String> {
+    let mut before = model::look(&directory);
+    while seconds > 0 {
+        tokio::select! {
+            _ = stop.wait_for(|&stop| stop) => return Ok(()),
+            () = tokio::time::sleep(Duration::from_secs(seconds)) => {}
+        }
+        let now = model::look(&directory);
+        if now.is_none() || now == before {
+            continue;
+        }
+        before = now;
+        let (directory, session, reload) = (directory.clone(), session.clone(), reload.clone());
+        let renewing = tokio::task::spawn_blocking(move || match model::renewed(&directory, session.as_deref(), &reload) {
+            Ok(()) => tracing::info!("continuing from the model {}, which has changed", directory.display()),
+            Err(Failed(reason)) => tracing::error!("{reason}; going on as before"),
+        });
+        renewing.await.map_err(|error| error.to_string())?;
+    }
+    Ok(())
 }
 
 /// Waited for from the very beginning: whoever stops a service that has only just started means it as well.

@@ -1,7 +1,7 @@
 use std::sync::{Arc, Mutex};
 
 use crossbeam_channel::Sender;
-use lapwing_detect::{Marks, Rulebook};
+use lapwing_detect::{Marks, Rulebook, State};
 use lapwing_model::{Anomaly, Timestamp};
 use lapwing_source::Intake;
 use lapwing_store::{Reader, Store};
@@ -29,6 +29,7 @@ pub struct Live {
 #[derive(Debug, Clone)]
 pub struct Reload {
     pub(super) rulebooks: Sender<Rulebook>,
+    pub(super) models: Sender<Arc<State>>,
     pub(super) marks: Sender<Arc<Marks>>,
     pub(super) engine: Arc<Mutex<Engine>>,
     pub(super) blueprint: Arc<Mutex<Blueprint>>,
@@ -41,6 +42,20 @@ impl Reload {
         lock(&self.engine).reload(rulebook.clone());
         // Where nobody takes it, the service is about to end.
         let _ = self.rulebooks.send(rulebook);
+    }
+
+    /// What was learned elsewhere takes effect in the same way: everything that it mentions continues from there.
+    ///
+    /// # Errors
+    /// Where it cannot be continued from; nothing changes then.
+    pub fn model(&self, model: Arc<State>) -> Result<(), String> {
+        let mut blueprint = lock(&self.blueprint);
+        let engine = Engine::new(&Blueprint { warm: Some(model.clone()), ..blueprint.clone() })?;
+        blueprint.warm = Some(model.clone());
+        *lock(&self.engine) = engine;
+        // Where nobody takes it, the service is about to end.
+        let _ = self.models.send(model);
+        Ok(())
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::Receiver;
-use lapwing_detect::Rulebook;
+use lapwing_detect::{Rulebook, State};
 use lapwing_model::{Record, Timestamp};
 use lapwing_source::{Block, Bookmark, Refused};
 use lapwing_store::{Cause, Journal};
@@ -38,6 +38,7 @@ pub struct Journaling {
     pub feeder: Feeder<Memo>,
     /// Rules that are to take effect.
     pub rulebooks: Receiver<Rulebook>,
+    pub models: Receiver<Arc<State>>,
     /// Sequence numbers before which nothing is needed any more.
     pub forget: Receiver<u64>,
     pub stop: watch::Receiver<bool>,
@@ -211,11 +212,12 @@ impl Journaling {
         self.feed(Vec::new(), Some(now), Memo { sequence: *sequence, ..Memo::default() });
     }
 
-    /// Only the newest of several rulebooks is of interest.
+    /// Only the newest of several rulebooks, and of several models, is of interest.
     fn reload(&mut self, sequence: u64) {
-        if let Some(rulebook) = self.rulebooks.try_iter().last() {
+        let (rulebook, model) = (self.rulebooks.try_iter().last(), self.models.try_iter().last());
+        if rulebook.is_some() || model.is_some() {
             let memo = Memo { sequence, ..Memo::default() };
-            self.feeder.feed(Work { rulebook: Some(rulebook), ..Work::of(Vec::new(), memo) });
+            self.feeder.feed(Work { rulebook, model, ..Work::of(Vec::new(), memo) });
         }
     }
 

@@ -85,6 +85,7 @@ pub fn start(mut plan: Plan) -> Result<(Service, Live, Bookmarks), String> {
     let (stop, stopping) = watch::channel(false);
     let (forget_in, forget) = crossbeam_channel::unbounded();
     let (rulebooks_in, rulebooks) = crossbeam_channel::unbounded();
+    let (models_in, models) = crossbeam_channel::unbounded();
     let (marks_in, marks) = crossbeam_channel::unbounded();
     let (notices, _) = broadcast::channel(NOTICES);
     let engine = Arc::new(Mutex::new(Engine::new(&plan.blueprint)?));
@@ -96,13 +97,20 @@ pub fn start(mut plan: Plan) -> Result<(Service, Live, Bookmarks), String> {
         notices,
         ready,
         clock: plan.clock,
-        reload: Reload { rulebooks: rulebooks_in, marks: marks_in, engine, blueprint: Arc::new(Mutex::new(plan.blueprint)) },
+        reload: Reload {
+            rulebooks: rulebooks_in,
+            models: models_in,
+            marks: marks_in,
+            engine,
+            blueprint: Arc::new(Mutex::new(plan.blueprint)),
+        },
     };
     let journaling = Journaling {
         journal,
         blocks,
         feeder,
         rulebooks,
+        models,
         forget,
         stop: stopping,
         stats: stats.clone(),

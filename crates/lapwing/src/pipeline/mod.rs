@@ -57,14 +57,21 @@ impl Blueprint {
         Ok(ensemble)
     }
 
-    fn parser(&self) -> Parser {
+    pub(crate) fn parser(&self) -> Parser {
         Parser::new().with_session_key(self.session_key.clone())
     }
 
-    fn sequencer(&self, state: Option<&State>) -> Result<Sequencer, String> {
+    pub(crate) fn sequencer(&self, state: Option<&State>) -> Result<Sequencer, String> {
         match state.or(self.warm.as_deref()).and_then(|state| Some((state.get(MINER)?, state.get(TIME)?))) {
             Some((miner, time)) => Sequencer::load(self.templates.clone(), miner, time),
             None => Ok(Sequencer::new(self.templates.clone())),
+        }
+    }
+
+    /// Continues with the templates of a model, where it has some.
+    fn renew(sequencer: &mut Sequencer, model: &State) {
+        if let Some(Err(error)) = model.get(MINER).map(|miner| sequencer.renew(miner)) {
+            tracing::error!("the templates of the model are not taken: {error}");
         }
     }
 

@@ -17,6 +17,7 @@ const LIVE: Duration = Duration::from_secs(3600);
 /// Works in input order, whoever parsed. Cheap per event: a hash look-up and a comparison.
 #[derive(Debug)]
 pub struct Sequencer {
+    settings: template::Settings,
     miner: Miner,
     time: Time,
 }
@@ -46,7 +47,7 @@ impl Sequencer {
             clamped: 0,
             stated: (0, Timestamp::MIN),
         };
-        Sequencer { miner: Miner::new(settings), time }
+        Sequencer { miner: Miner::new(settings.clone()), settings, time }
     }
 
     /// The next batch in line.
@@ -109,13 +110,22 @@ impl Sequencer {
         (miner, postcard::to_stdvec(&self.time).unwrap_or_default())
     }
 
+    /// Continues with the templates of a saved state; event time goes on as it was.
+    ///
+    /// # Errors
+    /// Where the section is not what [`Sequencer::save`] made.
+    pub fn renew(&mut self, miner: &[u8]) -> Result<(), String> {
+        self.miner = Miner::load(self.settings.clone(), miner)?;
+        Ok(())
+    }
+
     /// Continues from a saved state.
     ///
     /// # Errors
     /// Where one of the sections is not what [`Sequencer::save`] made.
     pub fn load(settings: template::Settings, miner: &[u8], time: &[u8]) -> Result<Sequencer, String> {
         let time = postcard::from_bytes(time).map_err(|error| format!("the saved event time cannot be read: {error}"))?;
-        Ok(Sequencer { miner: Miner::load(settings, miner)?, time })
+        Ok(Sequencer { miner: Miner::load(settings.clone(), miner)?, settings, time })
     }
 }
 

@@ -33,6 +33,8 @@ pub struct Work<M> {
     pub end: bool,
     /// Rules and behaviours that take effect before this: for every shard at the same event.
     pub rulebook: Option<Rulebook>,
+    /// What was learned elsewhere and is continued from before this.
+    pub model: Option<Arc<State>>,
     /// Ask for the state of everything after this.
     pub barrier: bool,
     pub memo: M,
@@ -42,7 +44,7 @@ impl<M> Work<M> {
     /// Records and nothing else.
     #[must_use]
     pub fn of(records: Vec<Record>, memo: M) -> Work<M> {
-        Work { records, heartbeat: None, end: false, rulebook: None, barrier: false, memo }
+        Work { records, heartbeat: None, end: false, rulebook: None, model: None, barrier: false, memo }
     }
 }
 
@@ -293,6 +295,10 @@ impl<M> Joiner<M> {
         if let Some(marks) = self.marks.try_iter().last() {
             self.ensemble.heed(marks);
         }
+        if let Some(model) = &batch.model {
+            // It was tried before it was sent.
+            let _ = self.ensemble.load(model);
+        }
         let verdicts = self.ensemble.conclude(&batch, Findings::in_order(findings));
         let state = sequencer.map(|sequencer| {
             state.extend(sequencer);
@@ -343,6 +349,7 @@ struct Parsed<M> {
     heartbeat: Option<Timestamp>,
     end: bool,
     rulebook: Option<Rulebook>,
+    model: Option<Arc<State>>,
     barrier: bool,
     memo: M,
 }
@@ -357,12 +364,16 @@ impl<M> Line<M> {
     }
 
     fn sequence(&mut self, number: u64, parsed: Parsed<M>) {
+        if let Some(model) = &parsed.model {
+            Blueprint::renew(&mut self.sequencer, model);
+        }
         let mut batch = match parsed.heartbeat {
             Some(now) => self.sequencer.heartbeat(now),
             None if parsed.end => self.sequencer.end(),
             None => self.sequencer.sequence(parsed.events),
         };
         batch.rulebook = parsed.rulebook;
+        batch.model = parsed.model;
         batch.barrier = parsed.barrier;
         let state = parsed.barrier.then(|| Blueprint::sequencer_state(&self.sequencer));
         let batch = Arc::new(batch);
@@ -439,8 +450,8 @@ impl<M> Worker<M> {
         let mut events = self.spare.try_recv().unwrap_or_default();
         events.reserve(work.records.len());
         let understood = work.records.iter().map(|record| self.parser.parse(record, &mut events)).collect();
-        let Work { heartbeat, end, rulebook, barrier, memo, .. } = work;
-        let parsed = Parsed { events, understood, heartbeat, end, rulebook, barrier, memo };
+        let Work { heartbeat, end, rulebook, model, barrier, memo, .. } = work;
+        let parsed = Parsed { events, understood, heartbeat, end, rulebook, model, barrier, memo };
         self.in_line(|line| line.enter(number, parsed));
     }
 

@@ -31,11 +31,13 @@ impl Service {
 
     /// The same with a command that says where it runs and where its output goes.
     pub fn launch(mut command: Command, environment: &[(&str, &str)]) -> Result<Service, String> {
+        if !command.get_args().any(|arg| arg == "run") {
+            command.arg("run");
+        }
         let mut child = command
             .env("LAPWING__SERVER__LISTEN", "127.0.0.1:0")
             .env("LAPWING__SOURCES__TCP__LISTEN", "127.0.0.1:0")
             .envs(environment.iter().copied())
-            .args(["run"])
             .stderr(Stdio::piped())
             .spawn()
             .expect("the binary starts");
