@@ -34,6 +34,11 @@ pub trait Detector: Send {
     /// Event time has reached `now`; called about once a second of event time, between the events it passed between.
     fn tick(&mut self, _now: Timestamp, _findings: &mut Findings) {}
 
+    /// Whether it wants ticks. One that does not gets all events of a batch at once, which is faster for those that compute in blocks.
+    fn wants_ticks(&self) -> bool {
+        true
+    }
+
     /// Appends the state to `out`; a detector that remembers nothing appends nothing.
     fn save(&self, out: &mut Vec<u8>);
 
