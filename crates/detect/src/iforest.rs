@@ -97,6 +97,10 @@ impl Detector for Forest {
         self.0.observe(events, findings);
     }
 
+    fn wants_ticks(&self) -> bool {
+        false
+    }
+
     fn save(&self, out: &mut Vec<u8>) {
         self.0.save(out);
     }
@@ -121,16 +125,26 @@ mod tests {
     use super::*;
     use crate::testing::{detector, observe, read};
 
-    fn request(n: u64, path: &str, bytes: u64) -> Event {
+    fn request(n: u64, request: &str, status: u16, bytes: u64) -> Event {
         let (hour, minute, second) = (n / 3600 % 24, n / 60 % 60, n % 60);
         let client = n.wrapping_mul(2_654_435_761) >> 7 & 63;
         read(&format!(
-            "10.0.0.{client} - - [17/May/2015:{hour:02}:{minute:02}:{second:02} +0000] \"GET {path} HTTP/1.1\" 200 {bytes} \"-\" \"Mozilla/5.0\""
+            "10.0.0.{client} - - [17/May/2015:{hour:02}:{minute:02}:{second:02} +0000] \"{request} HTTP/1.1\" {status} {bytes} \"-\" \"Mozilla/5.0\""
         ))
     }
 
+    /// Pages of a few sizes; now and then a search, a form, a page that is gone.
+    fn usual(n: u64) -> Event {
+        match n % 50 {
+            7 | 31 => request(n, &format!("GET /search?q=word{}&page=1", n % 9), 200, 3000 + n % 900),
+            19 => request(n, "POST /contact", 302, 0),
+            43 => request(n, "GET /gone", 404, 200),
+            _ => request(n, ["GET / ", "GET /about", "GET /news/today"][(n % 3) as usize].trim_end(), 200, 5000 + n % 3 * 700),
+        }
+    }
+
     fn ordinary(count: u64) -> Vec<Event> {
-        (0..count).map(|n| request(n, &format!("/items/{}", n * n % 89), 500 + n.wrapping_mul(97) % 400)).collect()
+        (0..count).map(usual).collect()
     }
 
     fn told(mut events: Vec<Event>, odd: Event) -> Vec<Finding> {
@@ -145,18 +159,18 @@ mod tests {
 
     #[test]
     fn a_request_unlike_all_others_is_told_with_the_features_that_make_it_so() {
-        let path = format!("/export/all/{}?{}", "x9".repeat(40), "a=1&".repeat(20));
-        let findings = told(ordinary(6000), request(6000, &path, 80_000_000));
+        let target = format!("PUT /export/all/{}?{}", "x9".repeat(40), "a=1&".repeat(20));
+        let findings = told(ordinary(6000), request(6000, &target, 500, 80_000_000));
         assert_eq!(findings.len(), 1, "{findings:?}");
         let finding = &findings[0];
         assert_eq!((&*finding.class, &*finding.rule, &*finding.entity.name), ("behavioural", "web", "10.0.0.2"));
-        assert!(["bytes", "path", "parameters", "query"].iter().any(|word| finding.observed.starts_with(word)), "{finding:?}");
+        assert!(["bytes", "path", "parameters", "query", "method", "status"].iter().any(|word| finding.observed.starts_with(word)), "{finding:?}");
         assert!(finding.expected.contains(" to ") && finding.reason.starts_with("Only one in "), "{finding:?}");
     }
 
     #[test]
     fn one_more_of_what_is_ordinary_is_not_told() {
-        assert_eq!(told(ordinary(6000), request(6001, "/items/7", 700)), []);
+        assert_eq!(told(ordinary(6000), usual(6001)), []);
     }
 
     #[test]

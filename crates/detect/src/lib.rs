@@ -37,6 +37,11 @@ pub trait Detector: Send {
     /// The input is at its end: nothing will come any more.
     fn finish(&mut self, _findings: &mut Findings) {}
 
+    /// Whether it wants ticks. One that does not gets all events of a batch at once, which is faster for those that compute in blocks.
+    fn wants_ticks(&self) -> bool {
+        true
+    }
+
     /// Appends the state to `out`; a detector that remembers nothing appends nothing.
     fn save(&self, out: &mut Vec<u8>);
 

@@ -141,7 +141,8 @@ impl Seat {
                 &positions
             }
         };
-        for &(before, now) in &batch.ticks {
+        let ticks = if self.detector.wants_ticks() { batch.ticks.as_slice() } else { &[] };
+        for &(before, now) in ticks {
             let (passed, rest) = mine.split_at(mine.partition_point(|&at| at < before));
             mine = rest;
             self.observe(batch, passed, findings);
