@@ -100,6 +100,8 @@ pub struct Setup {
     pub settings: Settings,
     pub mode: Mode,
     pub rulebook: Rulebook,
+    /// What comes after what in sessions, where a model was trained.
+    pub templates: Option<Arc<transformer::TemplateModel>>,
     /// All that is seen is normal, by people's own account: it is learned, and nothing of it is told.
     pub learning: bool,
 }
@@ -148,6 +150,7 @@ detectors! {
     silence,
     profile,
     sequence,
+    transformer,
     rate,
     rarity,
     iforest,

@@ -132,12 +132,8 @@ impl Detector for Transformer {
     fn observe(&mut self, events: Events<'_>, findings: &mut Findings) {
         let Some(Following { model, scorer, sessions, pushed }) = &mut self.following else { return };
         pushed.clear();
-        let mut steps = events.iter().filter_map(|(at, event)| Some((at, event, key(event)?))).peekable();
-        if steps.peek().is_none() {
-            return;
-        }
         let mut seen: Vec<&Event> = Vec::new();
-        for (at, event, key) in steps {
+        for (at, event, key) in events.iter().filter_map(|(at, event)| Some((at, event, key(event)?))) {
             let (session, _) = sessions.get_or_insert_with(key, Session::new);
             scorer.push(session, model.word(event.template));
             pushed.push(at);
@@ -202,5 +198,91 @@ fn finding(event: &Event, step: &Step, probability: f64, expected: String) -> Fi
         since: None,
         expected,
         observed: format!("\"{text}\", {:.1} nats, rank {rank}", step.surprise),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ops::ControlFlow;
+
+    use lapwing_learn::sequence::{Shape, TrainingSettings, TrainingState, Vocabulary};
+    use lapwing_model::{Level, Text};
+
+    use super::*;
+    use crate::testing::{Line, judge, setup};
+    use crate::{Shard, State};
+
+    const USUAL: [&str; 4] = ["open", "read", "write", "close"];
+
+    fn template(message: &str) -> u64 {
+        lapwing_model::hash(message.as_bytes())
+    }
+
+    /// Trained on sessions that do the usual in its order.
+    fn model() -> Arc<TemplateModel> {
+        let names = USUAL.map(|message| (TemplateModel::name(template(message), message), 100));
+        let vocabulary = Vocabulary::new(names, 512).expect("a small vocabulary");
+        let word = |message: &&str| vocabulary.word(&TemplateModel::name(template(message), message));
+        let sessions = vec![USUAL.iter().map(|message| word(message).class).collect::<Vec<u16>>(); 40];
+        let shape = Shape { classes: vocabulary.classes(), layers: 1, feed_forward: 16 };
+        let settings = TrainingSettings { shape, steps: 80, batch: 4, rate: 1e-2, holdout: 0.0, ..TrainingSettings::default() };
+        let mut state = TrainingState::new(settings).expect("sound settings");
+        state.train(&sessions, |_| ControlFlow::Continue(())).expect("it trains");
+        let weights = state.best().0.clone();
+        let served = Arc::new(SequenceModel::new(&weights).expect("finite weights"));
+        let ordinary = (0..400).map(|_| USUAL.iter().map(word).collect::<Vec<Word>>());
+        let surprises = Some(Surprises::measure(&served, ordinary));
+        let bundle = SequenceBundle { weights, vocabulary, thresholds: Default::default(), surprises, training: None };
+        Arc::new(TemplateModel::new(&bundle).expect("a model of templates"))
+    }
+
+    fn steps(sessions: &[&[&str]]) -> Vec<Event> {
+        let mut events = Vec::new();
+        for (n, messages) in sessions.iter().enumerate() {
+            for message in *messages {
+                let number = events.len() as u64;
+                let name = format!("s{n}");
+                let mut event = Line::new(number as f64, "", 0).log(number, Level::Info, &format!("{message} {name}"));
+                event.session = Text::raw(message.len() + 1, message.len() + 1 + name.len());
+                event.keys.name(Scope::Session, name.as_bytes());
+                event.template = template(message);
+                events.push(event);
+            }
+        }
+        events
+    }
+
+    fn told(shards: &mut [Shard], events: &[Event], batch: usize) -> Vec<String> {
+        let found = judge(shards, events, batch);
+        let mine = found.iter().filter(|found| found.finding.detector == KIND.name);
+        mine.map(|found| format!("{} {} {:?}", found.finding.entity.name, found.finding.expected, found.finding.score)).collect()
+    }
+
+    #[test]
+    fn a_step_out_of_order_is_told_with_what_was_expected_for_any_batches_and_after_a_restart() {
+        let setup = Setup { templates: Some(model()), ..setup() };
+        let mut sessions = vec![&USUAL[..]; 30];
+        sessions.push(&["open", "read", "open", "close"]);
+        sessions.push(&["open", "panic"]);
+        let events = steps(&sessions);
+        let shards = |count: usize| (0..count).map(|index| Shard::new(&setup, index, count)).collect::<Vec<_>>();
+        let whole = told(&mut shards(1), &events, 1000);
+        assert!(whole.iter().any(|told| told.starts_with("s30 \"write\"")), "{whole:?}");
+        assert!(whole.iter().any(|told| told.starts_with("s31 \"read\"")), "what the vocabulary has not: {whole:?}");
+        assert!(whole.iter().all(|told| told.starts_with("s30") || told.starts_with("s31")), "{whole:?}");
+        assert_eq!(told(&mut shards(3), &events, 7), whole);
+        let (mut before, mut after, mut state) = (shards(2), shards(5), State::new());
+        let mut parts = told(&mut before, &events[..122], 50);
+        before.iter().for_each(|shard| shard.save(&mut state));
+        after.iter_mut().for_each(|shard| shard.load(&state).expect("its own state"));
+        parts.extend(told(&mut after, &events[122..], 50));
+        assert_eq!(parts, whole);
+    }
+
+    #[test]
+    fn without_a_model_nothing_is_said_and_nothing_remembered() {
+        let mut shards = [Shard::whole(&setup())];
+        assert!(told(&mut shards, &steps(&[&["panic", "panic", "open"]]), 10).is_empty());
+        assert_eq!(shards[0].entities()[KIND.name], 0);
     }
 }

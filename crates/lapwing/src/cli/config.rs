@@ -120,7 +120,7 @@ impl Config {
             tracing::error!("{error}");
         }
         let (settings, mode) = (self.detectors.clone(), self.ensemble.mode);
-        let detectors = Setup { settings, mode, rulebook, learning: false };
+        let detectors = Setup { settings, mode, rulebook, ..Setup::default() };
         Ok(Blueprint { detectors, ensemble: self.ensemble.clone(), templates: self.templates.clone(), ..Blueprint::default() })
     }
 

@@ -1,5 +1,7 @@
 //! `lapwing learn`: what history was like, so that `run`, `scan` and `score` know it from the first line.
 
+mod steps;
+
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -37,6 +39,9 @@ pub struct Learn {
     /// Regular expression that finds the key of a session in a line: its first group, or all it matches, as in 'blk_-?\d+'
     #[arg(long, value_name = "REGEX")]
     session: Option<String>,
+    /// Steps of training for the model of what comes after what; 0 is none, and as many as history is worth where nothing is said
+    #[arg(long, value_name = "N", requires = "out")]
+    steps: Option<u64>,
 }
 
 /// Runs the command.
@@ -56,12 +61,15 @@ pub fn run(args: &Learn, config: &Config) -> Result<Exit, Failed> {
     blueprint.warm = target.before()?.map(Arc::new);
     let mut engine = Engine::new(&blueprint).map_err(Failed::new)?;
     let mut lines = 0;
+    let mut history = steps::History::default();
     for block in files::Reader::new(clock).open(&args.files)? {
         let wanted = |event: &Event| match (&only, event.entity_of(Scope::Session)) {
             (None, _) => true,
             (Some(only), session) => session.is_some_and(|session| only.contains(&*session.name)),
         };
-        lines += engine.judge_only(&block?.records, wanted).batch.events.len() as u64;
+        let judged = engine.judge_only(&block?.records, wanted);
+        lines += judged.batch.events.len() as u64;
+        judged.batch.events.iter().for_each(|event| history.add(event));
     }
     engine.finish();
     let state = engine.save();
@@ -69,6 +77,12 @@ pub fn run(args: &Learn, config: &Config) -> Result<Exit, Failed> {
     let learned = Learned { lines, sessions, patterns };
     if only.is_some() && lines == 0 {
         return Err(Failed::new("no line is of a session that is listed; is --session right?"));
+    }
+    if let Target::Model { directory, before } = &target {
+        let before = before.as_ref().and_then(|before| before.templates.clone());
+        if !steps::train(&history, directory, before, args.steps)? {
+            eprintln!("no model of what comes after what: there are too few sessions; --session says what a session is");
+        }
     }
     let bytes = target.write(state, session, learned)?;
     let path = target.path().display();

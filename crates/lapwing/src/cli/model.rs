@@ -6,6 +6,8 @@ use std::time::SystemTime;
 
 use clap::{Args, Subcommand};
 use lapwing_detect::State;
+use lapwing_detect::transformer::TemplateModel;
+use lapwing_learn::sequence::SequenceBundle;
 use lapwing_model::hash;
 use lapwing_parse::SessionKey;
 use lapwing_store::snapshot::{self, Snapshot};
@@ -44,6 +46,8 @@ pub struct Reads {
 /// The file that says what a model is.
 const MANIFEST: &str = "model.json";
 const STATE: &str = "state.snapshot";
+/// The file that says what the model of what comes after what is.
+const STEPS: &str = "sequence.json";
 const FORMAT: &str = "lapwing-model";
 /// Raised when what a directory holds can no longer be read by what reads the version before.
 const VERSION: u32 = 1;
@@ -84,6 +88,8 @@ struct Part {
 pub struct Opened {
     pub manifest: Manifest,
     pub state: State,
+    /// What comes after what in sessions, where that was trained.
+    pub templates: Option<SequenceBundle>,
 }
 
 /// Runs the command.
@@ -98,6 +104,7 @@ pub fn run(args: &Model, config: &Config) -> Result<Exit, Failed> {
             let mut blueprint = config.blueprint()?;
             blueprint.warm = Some(Arc::new(opened.state.clone()));
             Engine::new(&blueprint).map_err(|error| refused(directory, &error))?;
+            opened.templates.as_ref().map(TemplateModel::new).transpose().map_err(|error| refused(directory, &error))?;
             println!("{}: sound", directory.display());
             show(&opened)
         }
@@ -112,6 +119,11 @@ fn show(opened: &Opened) -> Result<Exit, Failed> {
     let mut detectors: Vec<_> = opened.state.keys().filter_map(|name| name.split('/').next()).collect();
     detectors.dedup();
     println!("states of: {}", detectors.join(", "));
+    if let Some(bundle) = &opened.templates {
+        let held = bundle.training.as_ref().and_then(|state| state.best().1);
+        let held = held.map(|loss| format!(", {loss:.3} nats for steps that were held out")).unwrap_or_default();
+        println!("what comes after what: {} templates in {} classes{held}", bundle.vocabulary.len(), bundle.vocabulary.classes());
+    }
     files.iter().for_each(|file| println!("{} {} bytes, xxh3 {}", file.name, file.bytes, file.xxh3));
     Ok(Exit::Clean)
 }
@@ -152,6 +164,8 @@ impl Reads {
             }
             let opened = open(directory).map_err(|Failed(reason)| Refused::Model(reason))?;
             blueprint.warm = Some(Arc::new(opened.state));
+            let templates = opened.templates.as_ref().map(TemplateModel::new).transpose();
+            blueprint.detectors.templates = templates.map_err(|error| Refused::Model(refused(directory, &error).0))?.map(Arc::new);
             Engine::new(&blueprint).map_err(|error| Refused::Model(refused(directory, &error).0))?;
             session = session.or(opened.manifest.session);
         }
@@ -203,7 +217,12 @@ pub fn open(directory: &Path) -> Result<Opened, Failed> {
     if found.version != SNAPSHOT_VERSION {
         return Err(damaged("another version of lapwing saved it"));
     }
-    Ok(Opened { manifest, state: found.sections.into_iter().collect() })
+    let templates = if directory.join(STEPS).exists() {
+        Some(SequenceBundle::load(directory).map_err(|error| damaged(&error.to_string()))?)
+    } else {
+        None
+    };
+    Ok(Opened { manifest, state: found.sections.into_iter().collect(), templates })
 }
 
 /// What the file that names the others is like: a change of the model is a change of this.
@@ -217,9 +236,12 @@ pub fn look(directory: &Path) -> Option<(SystemTime, u64)> {
 /// # Errors
 /// Where it is damaged, does not fit, or finds sessions in another way than the service does.
 pub fn renewed(directory: &Path, session: Option<&str>, reload: &Reload) -> Result<(), Failed> {
-    let Opened { manifest, state } = open(directory)?;
+    let Opened { manifest, state, templates } = open(directory)?;
     if manifest.session.is_some() && manifest.session() != session {
         return Err(refused(directory, "it finds sessions by another key than the service, which would have to start again"));
+    }
+    if templates.is_some() {
+        tracing::warn!("what comes after what in sessions ({}) takes effect at the next start", directory.display());
     }
     reload.model(Arc::new(state)).map_err(|error| refused(directory, &error))
 }

@@ -113,6 +113,12 @@ impl TrainingState {
         self.settings
     }
 
+    /// Goes on for so many further steps, however finished it was.
+    pub fn extend(&mut self, steps: u64) {
+        self.settings.steps = self.step.saturating_add(steps);
+        self.stale = 0;
+    }
+
     /// Steps done.
     #[must_use]
     pub fn step(&self) -> u64 {
