@@ -259,7 +259,9 @@ impl CountVectors {
     pub fn share_with(&self, item: u64, count: u32) -> f64 {
         let Some(&slot) = self.slots.get(&item) else { return 0.0 };
         let held = self.items[slot as usize].held.iter().filter(|held| held.0 >= rounded(count));
-        held.map(|held| f64::from(held.1)).sum::<f64>() / (self.basis().max(1)) as f64
+        let holding: f64 = held.map(|held| f64::from(held.1)).sum();
+        // Counts are those of the last refresh, and bags may have been taken back since.
+        (holding / self.basis().max(1) as f64).min(1.0)
     }
 
     /// How many bags say what is ordinary.
