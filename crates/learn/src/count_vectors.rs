@@ -64,6 +64,8 @@ pub struct CountVectors {
     learned: u64,
     due: u64,
     epoch: u32,
+    /// Bags that the counts of the last refresh tell of.
+    counted: u64,
     limit: f32,
 }
 
@@ -134,6 +136,7 @@ impl CountVectors {
             learned: 0,
             due: 1,
             epoch: 0,
+            counted: 0,
         }
     }
 
@@ -260,8 +263,7 @@ impl CountVectors {
         let Some(&slot) = self.slots.get(&item) else { return 0.0 };
         let held = self.items[slot as usize].held.iter().filter(|held| held.0 >= rounded(count));
         let holding: f64 = held.map(|held| f64::from(held.1)).sum();
-        // Counts are those of the last refresh, and bags may have been taken back since.
-        (holding / self.basis().max(1) as f64).min(1.0)
+        holding / self.counted.max(1) as f64
     }
 
     /// How many bags say what is ordinary.
@@ -375,7 +377,8 @@ impl CountVectors {
         for known in self.known.iter().filter(|known| known.trusted || !self.by_trust) {
             known.counts.iter().for_each(|&(slot, count)| self.items[slot as usize].hold(count, known.times));
         }
-        let basis = self.basis();
+        self.counted = self.basis();
+        let basis = self.counted;
         self.items.iter_mut().for_each(|item| item.weigh(basis));
         self.limit = limit::of(self).max(self.settings.floor as f32);
     }

@@ -127,9 +127,9 @@ pub fn run(args: &Eval, config: &Config) -> Result<Exit, Failed> {
         std::fs::write(path, svg).map_err(|error| Failed::new(format!("cannot write {}: {error}", path.display())))?;
     }
     if args.json {
-        show::json(&mut std::io::stdout().lock(), &report)?
+        show::json(&mut std::io::stdout().lock(), &report)?;
     } else {
-        report.print()
+        report.print();
     }
     Ok(Exit::Clean)
 }

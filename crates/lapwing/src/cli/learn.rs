@@ -73,7 +73,7 @@ pub fn run(args: &Learn, config: &Config) -> Result<Exit, Failed> {
     }
     engine.finish();
     let state = engine.save();
-    let (sessions, patterns) = learned_sessions(&config, &state)?;
+    let (sessions, patterns) = learned_sessions(config, &state)?;
     let learned = Learned { lines, sessions, patterns };
     if only.is_some() && lines == 0 {
         return Err(Failed::new("no line is of a session that is listed; is --session right?"));
@@ -110,7 +110,7 @@ fn learned_sessions(config: &Config, state: &State) -> Result<(u64, usize), Fail
 enum Target {
     Model {
         directory: PathBuf,
-        before: Option<Opened>,
+        before: Option<Box<Opened>>,
     },
     /// The directory of a service, which nobody else may use meanwhile.
     Service {
@@ -121,7 +121,7 @@ enum Target {
 
 impl Target {
     fn model(directory: &Path, resume: bool) -> Result<Target, Failed> {
-        let before = if resume { Some(model::open(directory)?) } else { None };
+        let before = if resume { Some(Box::new(model::open(directory)?)) } else { None };
         Ok(Target::Model { directory: directory.to_owned(), before })
     }
 

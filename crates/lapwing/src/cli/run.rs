@@ -147,7 +147,10 @@ async fn renew(
     mut stop: watch::Receiver<bool>,
 ) -> Result<(), String> {
     let mut before = model::look(&directory);
-    while seconds > 0 {
+    if seconds == 0 {
+        return Ok(());
+    }
+    loop {
         tokio::select! {
             _ = stop.wait_for(|&stop| stop) => return Ok(()),
             () = tokio::time::sleep(Duration::from_secs(seconds)) => {}
@@ -164,7 +167,6 @@ async fn renew(
         });
         renewing.await.map_err(|error| error.to_string())?;
     }
-    Ok(())
 }
 
 /// Waited for from the very beginning: whoever stops a service that has only just started means it as well.

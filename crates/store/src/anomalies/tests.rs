@@ -499,7 +499,7 @@ fn incidents_are_kept_in_their_newest_form_the_latest_first() {
     store.put_incidents([&told]).unwrap();
     let reader = store.reader().unwrap();
     assert_eq!(reader.incident(mild.id).unwrap(), Some(told));
-    assert_eq!(reader.incidents(Severity::High, 10).unwrap(), [grave.clone()]);
+    assert_eq!(reader.incidents(Severity::High, 10).unwrap(), std::slice::from_ref(&grave));
     assert_eq!(reader.incidents(Severity::Info, 10).unwrap().len(), 2);
     store.prune(grave.last + std::time::Duration::from_secs(1), 100).unwrap();
     assert!(reader.incidents(Severity::Info, 10).unwrap().is_empty());
