@@ -28,7 +28,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let kind = Kind::named(name).ok_or("no such detector")?;
         for by_second in [false, true] {
             let mut detector = (kind.build)(&Setup::default(), kind.scopes[0]);
-            let (spent, found) = each_round(&mut events, rounds, by_second, |events, findings| detector.observe(events, findings));
+            let (spent, found) =
+                each_round(&mut events, rounds, by_second, |events, findings| detector.observe(events, findings));
             let how = if by_second { "by second" } else { "by batch" };
             println!("{name} {how}: {:.0} ns per event, {found} findings", spent.as_nanos() as f64 / count);
         }
@@ -66,7 +67,8 @@ fn each_round(
         for batch in events.chunks_mut(BATCH_EVENTS) {
             batch.iter_mut().for_each(|event| event.at = event.at + Duration::from_secs(7 * 86_400));
             let positions: Vec<u16> = (0..batch.len() as u16).collect();
-            let same = |a: &u16, b: &u16| !by_second || batch[usize::from(*a)].at.seconds() == batch[usize::from(*b)].at.seconds();
+            let same =
+                |a: &u16, b: &u16| !by_second || batch[usize::from(*a)].at.seconds() == batch[usize::from(*b)].at.seconds();
             let mut findings = Findings::default();
             let start = cpu();
             positions.chunk_by(same).for_each(|mine| judge(Events::new(batch, mine), &mut findings));

@@ -65,7 +65,8 @@ fn anomalies(events: &[Event], settings: Settings) -> Result<BTreeMap<(u64, Stri
     let (mut ensemble, mut ticked, mut all) = (Ensemble::default(), Timestamp::MIN, BTreeMap::new());
     for (sequence, chunk) in events.chunks(BATCH_EVENTS).enumerate() {
         let mut ticks = Vec::new();
-        for (at, event) in chunk.iter().enumerate().filter(|(_, event)| event.at.seconds() > ticked.seconds()).collect::<Vec<_>>() {
+        for (at, event) in chunk.iter().enumerate().filter(|(_, event)| event.at.seconds() > ticked.seconds()).collect::<Vec<_>>()
+        {
             if event.at.seconds() > ticked.seconds() {
                 ticked = event.at;
                 ticks.push((at as u16, ticked));

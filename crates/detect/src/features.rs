@@ -145,7 +145,10 @@ impl Feature {
                 "number" => Ok(Feature::Number(Field::named(field))),
                 "length" => Ok(Feature::Length(Field::named(field))),
                 "rarity" => Ok(Feature::Rarity(Field::named(field))),
-                other => Err(format!("no feature is made by '{other}'{}; use number, length or rarity", near(other, ["number", "length", "rarity"]))),
+                other => Err(format!(
+                    "no feature is made by '{other}'{}; use number, length or rarity",
+                    near(other, ["number", "length", "rarity"])
+                )),
             };
         }
         let found = of_kind(kind).find(|(_, known)| *known == name);

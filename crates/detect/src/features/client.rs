@@ -51,7 +51,12 @@ impl Client {
             _ => (event.template, 0),
         };
         self.errors += (f32::from(u8::from(failed || denied(event))) - self.errors) * WEIGHT;
-        Lately { gap, errors: self.errors, new_targets: self.targets.see((target >> 32) as u32 | 1), new_ports: self.ports.see(port) }
+        Lately {
+            gap,
+            errors: self.errors,
+            new_targets: self.targets.see((target >> 32) as u32 | 1),
+            new_ports: self.ports.see(port),
+        }
     }
 }
 

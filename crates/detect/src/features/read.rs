@@ -105,9 +105,9 @@ impl Reader {
 
     fn facts(&mut self, event: &Event) -> Facts {
         let client = event.keys.get(Scope::Client).or_else(|| event.keys.get(Scope::Host));
-        let lately = client.map_or(Lately::UNKNOWN, |key| self.memory.clients.get_or_insert_with(key, Client::default).0.did(event));
-        let mut facts =
-            Facts { path: Looks::default(), entropy: 0.0, path_length: 0, query_length: 0, parameters: 0, lately };
+        let lately =
+            client.map_or(Lately::UNKNOWN, |key| self.memory.clients.get_or_insert_with(key, Client::default).0.did(event));
+        let mut facts = Facts { path: Looks::default(), entropy: 0.0, path_length: 0, query_length: 0, parameters: 0, lately };
         match &event.detail {
             Detail::Web(web) => {
                 let path = event.path(web);
@@ -189,7 +189,13 @@ fn built_in(own: BuiltIn, event: &Event, facts: &Facts) -> f32 {
 fn of_web(own: BuiltIn, event: &Event, web: &Web, facts: &Facts) -> f32 {
     match own {
         BuiltIn::Method => method(event.text(web.method)),
-        BuiltIn::Status => if web.status == 0 { f32::NAN } else { f32::from(web.status / 100) },
+        BuiltIn::Status => {
+            if web.status == 0 {
+                f32::NAN
+            } else {
+                f32::from(web.status / 100)
+            }
+        }
         BuiltIn::Bytes => web.bytes.map_or(f32::NAN, |bytes| log(bytes as f64)),
         BuiltIn::PathLength => log(facts.path_length as f64),
         BuiltIn::PathDepth => facts.path.slashes,
@@ -264,7 +270,8 @@ fn method(method: &[u8]) -> f32 {
 
 /// Sizes and times are compared by their logarithm.
 fn log(value: f64) -> f32 {
-    value.max(0.0).ln_1p() as f32
+    // Keeps what is missing missing.
+    (value.clamp(0.0, f64::from(f32::MAX)) as f32 + 1.0).ln()
 }
 
 #[cfg(test)]
@@ -291,7 +298,7 @@ mod tests {
 
     #[test]
     fn what_an_event_does_not_have_is_missing_and_people_may_ask_for_any_field() {
-        let row = row("duration number(http.response.status_code) length(url.query) number(nothing) rarity(client.address)", LINE);
+        let row = row("gap number(http.response.status_code) length(url.query) number(nothing) rarity(client.address)", LINE);
         assert!(row[0].is_nan() && row[3].is_nan(), "{row:?}");
         assert!((row[1] - 404.0).abs() < 1e-4 && (row[2] - 8_f32.ln()).abs() < 1e-4 && row[4] == 0.0, "{row:?}");
     }

@@ -192,9 +192,18 @@ impl Speaks {
         (seen as f64 / self.mature_after.max(1) as f64).min(1.0) as f32
     }
 
-    fn finding<M: Model>(&self, event: &Event, kind: usize, features: &[Feature], row: &[f32], model: &M, probability: f64) -> Finding {
+    fn finding<M: Model>(
+        &self,
+        event: &Event,
+        kind: usize,
+        features: &[Feature],
+        row: &[f32],
+        model: &M,
+        probability: f64,
+    ) -> Finding {
         let told = strongest(&model.weigh(row));
-        let told: Vec<Told> = told.into_iter().filter_map(|at| Told::of(features.get(at)?, row[at], model.remembered(), at)).collect();
+        let told: Vec<Told> =
+            told.into_iter().filter_map(|at| Told::of(features.get(at)?, row[at], model.remembered(), at)).collect();
         let parts: Vec<_> = told.iter().map(|told| format!("{} {} (usually {})", told.label, told.value, told.usual)).collect();
         let expected: Vec<_> = told.iter().map(|told| format!("{} {}", told.label, told.usual)).collect();
         let observed: Vec<_> = told.iter().map(|told| format!("{} {}", told.label, told.value)).collect();
@@ -223,7 +232,8 @@ struct Told {
 
 impl Told {
     fn of(feature: &Feature, value: f32, remembered: Rows<'_>, at: usize) -> Option<Told> {
-        let mut values: Vec<f32> = remembered.iter().filter_map(|row| row.get(at).copied()).filter(|value| !value.is_nan()).collect();
+        let mut values: Vec<f32> =
+            remembered.iter().filter_map(|row| row.get(at).copied()).filter(|value| !value.is_nan()).collect();
         values.sort_unstable_by(f32::total_cmp);
         let quantile = |share: f32| values.get(((values.len().max(1) - 1) as f32 * share) as usize).copied().unwrap_or(f32::NAN);
         let (low, high) = (feature.shown(quantile(USUAL.0)), feature.shown(quantile(USUAL.1)));
