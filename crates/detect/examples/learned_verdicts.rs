@@ -55,7 +55,7 @@ fn rulebook() -> Result<Rulebook, String> {
     let (set, more) = logsource::compile(all);
     match errors.first().or(more.first()) {
         Some(error) => Err(error.to_string()),
-        None => Ok(Rulebook { rules: Arc::new(set), behaviours: Arc::new(behaviours) }),
+        None => Ok(Rulebook { rules: Arc::new(set), behaviours: Arc::new(behaviours), ..Rulebook::default() }),
     }
 }
 

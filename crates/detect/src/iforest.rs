@@ -6,6 +6,10 @@
 //! that rules object to: detectors do not see each other's findings. So what keeps coming becomes ordinary here; rules do not forget.
 //! Until [`Settings::mature_after`] events it counts less: one in ten thousand is not known before there were that many.
 //!
+//! Off by default: cuts lie within the ranges that were seen, so on web requests, most of whose features take few values, a request far
+//! outside of all scores little above a rare ordinary one. [`super::half_space`] tells such a one; switch this on for features that
+//! spread (sizes, durations, rates), and look at what it tells.
+//!
 //! Rows are learned in blocks of 256 that begin at fixed counts, so that scores do not depend on batches. Memory: 4 KiB a tree and
 //! 64 B a remembered row, about 600 KiB for each kind of event, and a client's 100 B 8,192 times.
 
@@ -41,7 +45,7 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        Settings { enabled: true, rate: 0.001, least_effect: 3.0, least_score: 0.55, mature_after: 50_000 }
+        Settings { enabled: false, rate: 0.001, least_effect: 3.0, least_score: 0.55, mature_after: 50_000 }
     }
 }
 
@@ -155,18 +159,6 @@ mod tests {
         }
         assert!(before.len() < events.len() / 200, "{} findings of what is ordinary", before.len());
         observe(&mut *forest, &[odd])
-    }
-
-    #[test]
-    #[ignore = "fails: cuts lie within the ranges seen, so what is far outside scores little above what is rare; see the report of ml2"]
-    fn a_request_unlike_all_others_is_told_with_the_features_that_make_it_so() {
-        let target = format!("PUT /export/all/{}?{}", "x9".repeat(40), "a=1&".repeat(20));
-        let findings = told(ordinary(6000), request(6000, &target, 500, 80_000_000));
-        assert_eq!(findings.len(), 1, "{findings:?}");
-        let finding = &findings[0];
-        assert_eq!((&*finding.class, &*finding.rule, &*finding.entity.name), ("behavioural", "web", "10.0.0.2"));
-        assert!(["bytes", "path", "parameters", "query", "method", "status"].iter().any(|word| finding.observed.starts_with(word)), "{finding:?}");
-        assert!(finding.expected.contains(" to ") && finding.reason.starts_with("Only one in "), "{finding:?}");
     }
 
     #[test]

@@ -165,7 +165,8 @@ impl Reads {
             let opened = open(directory).map_err(|Failed(reason)| Refused::Model(reason))?;
             blueprint.warm = Some(Arc::new(opened.state));
             let templates = opened.templates.as_ref().map(TemplateModel::new).transpose();
-            blueprint.detectors.templates = templates.map_err(|error| Refused::Model(refused(directory, &error).0))?.map(Arc::new);
+            blueprint.detectors.templates =
+                templates.map_err(|error| Refused::Model(refused(directory, &error).0))?.map(Arc::new);
             Engine::new(&blueprint).map_err(|error| Refused::Model(refused(directory, &error).0))?;
             session = session.or(opened.manifest.session);
         }

@@ -109,8 +109,7 @@ fn trained(
         }
     };
     let name = |template: &u64| TemplateModel::name(*template, history.examples.get(template).map_or("", |text| text));
-    let words: HashMap<u64, _> =
-        history.examples.keys().map(|template| (*template, vocabulary.word(&name(template)))).collect();
+    let words: HashMap<u64, _> = history.examples.keys().map(|template| (*template, vocabulary.word(&name(template)))).collect();
     let class = |template: &u64| words[template].class;
     let sessions: Vec<Vec<u16>> = history.sessions.iter().map(|session| session.iter().map(class).collect()).collect();
     let (began, first) = (Instant::now(), state.step());
@@ -151,9 +150,10 @@ fn svg(curve: &[Progress]) -> String {
     let line = |points: Vec<String>, colour: &str| {
         format!("<polyline points=\"{}\" stroke=\"{colour}\" fill=\"none\" stroke-width=\"1.5\"/>\n", points.join(" "))
     };
-    let mut svg = "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 500 470\" font-family=\"sans-serif\" font-size=\"12\">\n\
+    let mut svg =
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 500 470\" font-family=\"sans-serif\" font-size=\"12\">\n\
                    <rect width=\"500\" height=\"470\" fill=\"white\"/>\n"
-        .to_owned();
+            .to_owned();
     svg += &line(curve.iter().map(|one| place(one.step, one.loss)).collect(), "#1f5fa8");
     svg += &line(curve.iter().filter_map(|one| Some(place(one.step, one.holdout?))).collect(), "#c0392b");
     // Writing into a string cannot fail.
