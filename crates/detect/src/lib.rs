@@ -7,6 +7,7 @@ mod batch;
 mod contract;
 mod ensemble;
 mod findings;
+mod flows;
 mod glance;
 pub mod logsource;
 mod shard;
@@ -135,6 +136,13 @@ detectors! {
     profile,
     rate,
     rarity,
+    port_scan,
+    flood,
+    beacon,
+    exfiltration,
+    dns_tunnel,
+    connection,
+    brute_force,
 }
 
 impl Kind {
