@@ -7,10 +7,10 @@
 mod score;
 
 use lapwing_learn::{Distinct, Lru};
-use lapwing_model::{Event, Finding, Flow, PARTITIONS, Scope, Score, Severity, Timestamp};
+use lapwing_model::{Event, Finding, Flow, Scope, Score, Severity, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::flows::{Contact, HOUR, contact, is_local, joined, moment, service, size, span};
+use crate::flows::{Contact, HOUR, contact, from_inside, joined, moment, service, size, span, to_inside};
 use crate::glance::Glance;
 use crate::{Detector, Events, Family, Findings, Kind};
 use score::{Rhythm, Sample};
@@ -18,8 +18,9 @@ use score::{Rhythm, Sample};
 pub const KIND: Kind = Kind {
     name: "beacon",
     summary: "a pair that talks at regular intervals, alike in size, for long",
-    family: Family::Rules,
-    scopes: &[Scope::Pair],
+    family: Family::Statistical,
+    // One place sees all pairs: whether a destination is popular shows in its other clients only.
+    scopes: &[Scope::All],
     enabled: |settings| settings.beacon.enabled,
     build: |setup, _| Box::new(Beacon::new(&setup.settings.beacon)),
 };
@@ -62,8 +63,9 @@ const SAMPLES: usize = 64;
 /// A pair is scored anew after so many further connections, once it has many.
 const LOOK_EVERY: u32 = 8;
 
-/// Of destinations with so many clients (in one partition) it is known whether they are popular.
-const CLIENTS: f64 = 8.0;
+/// So many clients, and this share of all of them, make a destination a service that hosts share.
+const CLIENTS: f64 = 3.0;
+const SHARE: f64 = 0.25;
 
 #[derive(Debug)]
 struct Beacon {
@@ -99,14 +101,15 @@ struct Pair {
 
 impl Beacon {
     fn new(settings: &Settings) -> Beacon {
-        let pairs = settings.pairs.div_ceil(PARTITIONS);
+        let pairs = settings.pairs;
         let memory = Memory { pairs: Lru::new(pairs), popular: Lru::new(pairs / 4 + 1), clients: Distinct::new(), first: i64::MAX };
         Beacon { settings: settings.clone(), memory }
     }
 
     fn wants(&self, event: &Event, flow: &Flow) -> bool {
-        let inside = is_local(flow.destination) && event.client.is_none_or(is_local);
-        (self.settings.inside || !inside)
+        // Who is outside and comes regularly is a visitor.
+        let inwards = to_inside(flow) && !(self.settings.inside && from_inside(event, flow));
+        !inwards
             && !self.settings.ignore_ports.contains(&flow.destination_port)
             && !matches!(flow.protocol, Flow::ICMP | Flow::ICMP6)
             && !matches!(contact(flow), Contact::Answer)
@@ -136,9 +139,10 @@ impl Memory {
         }
         let watched = at.saturating_sub(self.first).clamp(HOUR, 24 * HOUR);
         let mut rhythm = pair.rhythm(watched)?;
-        let share = self.popular.peek(victim).map_or(0.0, Distinct::count) / self.clients.count().max(1.0);
-        if self.clients.count() >= CLIENTS && share >= 0.25 {
-            rhythm.score -= 25.0 * share.min(1.0);
+        let clients = self.popular.peek(victim).map_or(0.0, Distinct::count);
+        if clients >= CLIENTS && clients >= SHARE * self.clients.count() {
+            // Noted, but no more.
+            rhythm.score = rhythm.score.min(settings.stages[1] - 1.0);
         }
         let stage = settings.stages.iter().filter(|&&least| rhythm.score >= least).count() as u8;
         if stage <= pair.told {
@@ -332,14 +336,8 @@ mod tests {
     }
 
     fn judge(events: &[Event]) -> Vec<Finding> {
-        let mut detectors: Vec<_> = (0..PARTITIONS).map(|_| detector("beacon", Scope::Pair)).collect();
-        let mut by_partition = vec![Vec::new(); PARTITIONS];
-        for event in events {
-            by_partition[lapwing_model::partition(event.keys.get(Scope::Pair).unwrap())].push(event.clone());
-        }
-        detectors.iter_mut().zip(by_partition).flat_map(|(detector, events)| {
-            events.chunks(1000).flat_map(|chunk| observe(&mut **detector, chunk)).collect::<Vec<_>>()
-        }).collect()
+        let mut beacon = detector("beacon", Scope::All);
+        events.chunks(1000).flat_map(|chunk| observe(&mut *beacon, chunk)).collect()
     }
 
     #[test]
@@ -353,9 +351,7 @@ mod tests {
                     })
                 })
                 .collect();
-            let mut beacon = detector("beacon", Scope::Pair);
-            let findings: Vec<_> = events.chunks(1000).flat_map(|chunk| observe(&mut *beacon, chunk)).collect();
-            findings.iter().map(|finding| finding.score).max().unwrap_or_default()
+            judge(&events).iter().map(|finding| finding.score).max().unwrap_or_default()
         };
         assert!(score(20) < score(1), "{:?} {:?}", score(20), score(1));
     }

@@ -15,7 +15,7 @@ use crate::{Detector, Events, Family, Findings, Kind};
 pub const KIND: Kind = Kind {
     name: "brute_force",
     summary: "short connections to login ports, one after another, fast or slow, and a long one after them",
-    family: Family::Rules,
+    family: Family::Statistical,
     scopes: &[Scope::Pair],
     enabled: |settings| settings.brute_force.enabled,
     build: |setup, _| Box::new(BruteForce::new(&setup.settings.brute_force)),

@@ -20,7 +20,7 @@ use new::New;
 pub const KIND: Kind = Kind {
     name: NAME,
     summary: "very long connections, new services and peers of a host, a protocol on another's port, lateral fan-out",
-    family: Family::Rules,
+    family: Family::Statistical,
     scopes: &[Scope::Client, Scope::Victim],
     enabled: |settings| settings.connection.enabled,
     build: |setup, scope| Box::new(Connection::new(&setup.settings.connection, scope)),
@@ -34,7 +34,7 @@ pub struct Settings {
     pub enabled: bool,
     /// Long connections, hosts and peers remembered, each.
     pub entities: usize,
-    /// Hours that a connection to outside lasts: noted, and of low, medium and high severity.
+    /// Hours that a connection to outside lasts: noted twice, then of low and of medium severity.
     pub long_hours: [f64; 4],
     /// Hours of history before anything is called new, and how many known ones must come for one that is new.
     pub history_hours: u32,
@@ -154,7 +154,7 @@ mod tests {
         };
         let findings = found(Scope::Victim, &(0..26).map(piece).collect::<Vec<_>>());
         let told: Vec<_> = findings.iter().map(|finding| finding.severity).collect();
-        assert_eq!(told, [Severity::Info, Severity::Low, Severity::Medium, Severity::High], "{findings:?}");
+        assert_eq!(told, [Severity::Info, Severity::Info, Severity::Low, Severity::Medium], "{findings:?}");
         let mut whole = piece(0);
         whole.duration = Duration::from_secs(13 * 3600);
         assert_eq!(found(Scope::Victim, &[whole]).len(), 1);

@@ -14,7 +14,7 @@ use crate::{Detector, Events, Family, Findings, Kind};
 pub const KIND: Kind = Kind {
     name: "exfiltration",
     summary: "a host that sends far more to one outside than it ever sent to anybody",
-    family: Family::Rules,
+    family: Family::Statistical,
     scopes: &[Scope::Client, Scope::Victim],
     enabled: |settings| settings.exfiltration.enabled,
     build: |setup, scope| Box::new(Exfiltration::new(&setup.settings.exfiltration, scope)),

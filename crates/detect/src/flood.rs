@@ -14,7 +14,7 @@ use crate::{Detector, Events, Family, Findings, Kind};
 pub const KIND: Kind = Kind {
     name: "flood",
     summary: "floods of SYN, UDP and ICMP at one address, and reflected answers that nobody asked for",
-    family: Family::Rules,
+    family: Family::Statistical,
     scopes: &[Scope::Victim],
     enabled: |settings| settings.flood.enabled,
     build: |setup, _| Box::new(Flood::new(&setup.settings.flood)),

@@ -221,7 +221,9 @@ mod tests {
 
     #[test]
     fn private_addresses_are_local() {
-        for (text, local) in [("10.1.2.3", true), ("172.32.0.1", false), ("100.64.1.1", true), ("fd00::1", true), ("2001:db8::1", false)] {
+        for (text, local) in
+            [("10.1.2.3", true), ("172.32.0.1", false), ("100.64.1.1", true), ("fd00::1", true), ("2001:db8::1", false)]
+        {
             assert_eq!(is_local(text.parse().unwrap()), local, "{text}");
         }
     }

@@ -13,6 +13,8 @@ pub mod logsource;
 mod shard;
 #[cfg(test)]
 mod testing;
+#[cfg(test)]
+mod traffic;
 
 use std::sync::Arc;
 

@@ -31,7 +31,7 @@ use target::Target;
 pub const KIND: Kind = Kind {
     name: settings::NAME,
     summary: "port scans and sweeps, fast, slow and by many sources together, from failed contacts",
-    family: Family::Rules,
+    family: Family::Statistical,
     scopes: &[Scope::All],
     enabled: |settings| settings.port_scan.enabled,
     build: |setup, _| Box::new(PortScan { plan: Plan::new(&setup.settings.port_scan), memory: None }),

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use lapwing_model::{Clock, Detail, Event, Finding, Flow, Level, Log, Origin, Position, Record, Scope, Text, Timestamp, Web, hash};
+use lapwing_model::{
+    Clock, Detail, Event, Finding, Flow, Level, Log, Origin, Position, Record, Scope, Text, Timestamp, Web, hash,
+};
 
 use crate::{Batch, Detector, Events, Findings, Found};
 
@@ -169,5 +171,14 @@ pub(crate) fn flow(number: u64, second: f64, client: &str, flow: Flow) -> Event 
 pub(crate) fn tcp(to: &str, source_port: u16, destination_port: u16, tcp_flags: u16) -> Flow {
     let packets = if tcp_flags == 2 { 1 } else { 5 };
     let destination = to.parse().expect("an address");
-    Flow { destination, source_port, destination_port, protocol: Flow::TCP, tcp_flags, packets, bytes: packets * 50, ..Flow::default() }
+    Flow {
+        destination,
+        source_port,
+        destination_port,
+        protocol: Flow::TCP,
+        tcp_flags,
+        packets,
+        bytes: packets * 50,
+        ..Flow::default()
+    }
 }

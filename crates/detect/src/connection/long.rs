@@ -14,7 +14,7 @@ const GAP: i64 = 5 * MINUTE;
 const SHORT: i64 = 10 * MINUTE;
 
 /// A destination that so many clients are connected to for long is a service that is meant to be.
-const COMMON: f64 = 4.0;
+const COMMON: f64 = 3.0;
 
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Long {
@@ -72,10 +72,9 @@ impl Long {
         let shared = clients.count();
         let severity = match stage {
             _ if shared >= COMMON => Severity::Info,
-            1 => Severity::Info,
-            2 => Severity::Low,
-            3 => Severity::Medium,
-            _ => Severity::High,
+            1 | 2 => Severity::Info,
+            3 => Severity::Low,
+            _ => Severity::Medium,
         };
         Some(finding(event, flow, lasting, (severity, shared, news), settings))
     }
@@ -98,9 +97,8 @@ fn finding(event: &Event, flow: &Flow, lasting: &Lasting, (severity, shared, new
     let who = event.client.map_or_else(String::new, |client| client.to_string());
     let score = match severity {
         Severity::Info => 0.15,
-        Severity::Low => 0.35,
-        Severity::Medium => 0.6,
-        _ => 0.8,
+        Severity::Low => 0.4,
+        _ => 0.65,
     };
     Finding {
         detector: NAME,

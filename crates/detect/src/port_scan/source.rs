@@ -103,9 +103,9 @@ impl Source {
         };
         let rule = match hosts / services.max(1.0) {
             _ if slow => "slow-scan",
-            _ if one(hosts) => "vertical-scan",
-            ratio if ratio <= 0.25 => "vertical-scan",
-            ratio if ratio >= 3.0 || one(services) => "horizontal-scan",
+            ratio if one(hosts) || ratio <= 0.25 => "vertical-scan",
+            // Each host but once, whatever the port: it is hosts that are looked for.
+            ratio if ratio >= 4.0 || failed < 1.5 * hosts => "horizontal-scan",
             _ => "block-scan",
         };
         let severity = match (failed / limit, attempt.inside) {
