@@ -193,12 +193,21 @@ impl Open {
         if verdict.score >= anomaly.score {
             describe(anomaly, verdict);
         }
+        keep_related(&mut anomaly.related, &verdict.related);
         keep_evidence(&mut anomaly.evidence, verdict.evidence.as_ref(), stronger, evidence_limit);
         if worse || anomaly.count >= self.tell_at {
             self.tell_at = (anomaly.count * 10).max(self.tell_at);
             return Change::Worse;
         }
         Change::Grown
+    }
+}
+
+fn keep_related(kept: &mut Vec<Entity>, others: &[Entity]) {
+    for other in others {
+        if kept.len() < Anomaly::RELATED && !kept.contains(other) {
+            kept.push(other.clone());
+        }
     }
 }
 
@@ -231,6 +240,7 @@ fn first_of(verdict: &Verdict, group: u64) -> Anomaly {
         observed: String::new(),
         one_in: 0,
         silenced_by: String::new(),
+        related: verdict.related.clone(),
         evidence: verdict.evidence.iter().cloned().collect(),
         state: State::Open,
         note: String::new(),
@@ -294,6 +304,7 @@ mod tests {
             parts: Vec::new(),
             one_in: 1,
             silenced_by: String::new(),
+            related: Vec::new(),
             findings: vec![finding],
             evidence: Some(Evidence { file: "a.log".into(), line: second.unsigned_abs(), text: "x".into() }),
         }

@@ -3,8 +3,10 @@
 
 mod budget;
 mod desk;
+mod incidents;
 pub mod sink;
 
 pub use budget::{Allowance, Budget};
 pub use desk::{Change, Desk, Settings};
+pub use incidents::{IncidentSettings, Incidents};
 pub use sink::{Failure, Sink};

@@ -81,6 +81,7 @@ mod tests {
             observed: String::new(),
             one_in: 0,
             silenced_by: String::new(),
+            related: Vec::new(),
             evidence: vec![Evidence { file: "a.log".into(), line: 1, text: text.into() }],
             state: State::Open,
             note: String::new(),

@@ -13,7 +13,7 @@ mod rarity;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use lapwing_model::{Entity, Event, Evidence, Finding, Part, Position, Score, Severity, Timestamp, Verdict};
+use lapwing_model::{Entity, Event, Evidence, Finding, Part, Position, Scope, Score, Severity, Timestamp, Verdict};
 pub use marks::Marks;
 use rarity::Rarity;
 use serde::{Deserialize, Serialize};
@@ -202,6 +202,7 @@ impl Ensemble {
             parts,
             one_in,
             silenced_by,
+            related: place.related.iter().filter(|other| strongest.is_none_or(|own| own.entity != **other)).cloned().collect(),
             findings,
             evidence: place.evidence.clone(),
         }
@@ -258,7 +259,11 @@ struct Place {
     origin: u64,
     position: Position,
     evidence: Option<Evidence>,
+    related: Vec<Entity>,
 }
+
+/// Whom else an event speaks of matters for these.
+const RELATED: [Scope; 3] = [Scope::Client, Scope::User, Scope::Victim];
 
 impl Place {
     fn of(batch: &Batch, at: u16, tick: Option<Timestamp>, event: Option<&Event>, evidence_bytes: usize) -> Place {
@@ -268,6 +273,7 @@ impl Place {
                 origin: event.origin.id,
                 position: event.position,
                 evidence: Some(evidence(event, evidence_bytes)),
+                related: RELATED.into_iter().filter_map(|scope| event.entity_of(scope)).collect(),
             },
             // A tick has no position of its own: its time and the batch's next event name it.
             (None, tick) => Place {
@@ -275,6 +281,7 @@ impl Place {
                 origin: tick.unwrap_or_default().nanos().unsigned_abs(),
                 position: batch.events.get(at as usize).map(|event| event.position).unwrap_or_default(),
                 evidence: None,
+                related: Vec::new(),
             },
         }
     }
@@ -289,7 +296,7 @@ fn evidence(event: &Event, limit: usize) -> Evidence {
 
 #[cfg(test)]
 mod tests {
-    use lapwing_model::{Mark, Scope};
+    use lapwing_model::Mark;
 
     use super::*;
     use crate::testing::events;

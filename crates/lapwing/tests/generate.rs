@@ -137,7 +137,7 @@ fn without_anomalies_there_are_only_the_settings() {
 fn the_list_names_every_class_with_a_sentence() {
     let list = String::from_utf8(stdout(&["generate", "--list"])).expect("text");
     assert_eq!(list.lines().count(), lapwing_generate::classes().len());
-    assert!(list.lines().any(|line| line.starts_with("web   scanner ") && line.ends_with('.')), "{list}");
+    assert!(list.lines().any(|line| line.starts_with("web    scanner ") && line.ends_with('.')), "{list}");
 }
 
 #[test]

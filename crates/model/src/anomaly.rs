@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::{Part, Scope, Score, Severity, Timestamp};
+use crate::{Entity, Part, Scope, Score, Severity, Timestamp};
 
 /// Verdicts that belong together (same entity, same class, close in time): stored, listed and told once.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -37,10 +37,18 @@ pub struct Anomaly {
     /// What would have kept it from being an anomaly.
     #[serde(default)]
     pub silenced_by: String,
+    /// Who else is in it: the client of a user's login, the victims of a scan; at most [`Anomaly::RELATED`].
+    #[serde(default)]
+    pub related: Vec<Entity>,
     /// A few of the lines: the first ones and the strongest.
     pub evidence: Vec<Evidence>,
     pub state: State,
     pub note: String,
+}
+
+impl Anomaly {
+    /// Others that one anomaly names at most.
+    pub const RELATED: usize = 8;
 }
 
 /// One line that shows an anomaly.

@@ -55,6 +55,8 @@ pub struct Verdict {
     /// What would have kept it from being an anomaly, in words; empty for one that is none.
     pub silenced_by: String,
     pub findings: Vec<Finding>,
+    /// Who else the event speaks of.
+    pub related: Vec<Entity>,
     /// The line; none where a silence or another absence is what was found.
     pub evidence: Option<Evidence>,
 }

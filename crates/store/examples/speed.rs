@@ -64,6 +64,7 @@ fn anomaly(number: u64) -> Anomaly {
         observed: format!("{} a minute", dice % 900),
         one_in: 0,
         silenced_by: String::new(),
+        related: Vec::new(),
         evidence: (0..3).map(|line| evidence(number * 3 + line)).collect(),
         state: State::Open,
         note: String::new(),

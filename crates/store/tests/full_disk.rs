@@ -67,6 +67,7 @@ fn anomaly(number: u64) -> Anomaly {
         observed: String::new(),
         one_in: 0,
         silenced_by: String::new(),
+        related: Vec::new(),
         evidence: vec![Evidence { file: "a.log".into(), line: number, text: "x y z ".repeat(200).into() }],
         state: State::Open,
         note: String::new(),

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use lapwing_alert::Allowance;
+use lapwing_alert::{Allowance, IncidentSettings};
 use lapwing_detect::{ALL, EnsembleSettings, Rulebook, Setup};
 use lapwing_model::Severity;
 use lapwing_parse::template;
@@ -38,22 +38,25 @@ pub struct Alerts {
     /// Only anomalies at least this severe are told; all are stored.
     pub at: Severity,
     /// Of those below `high`, no more than about so many are told, the strongest of them: `20 per day`.
-    pub budget: Option<Allowance>,
+    pub alert_budget: Option<Allowance>,
     /// Print alerts as JSON lines.
     pub console: bool,
     /// Append alerts as JSON lines to this file.
     pub file: Option<PathBuf>,
     pub grouping: lapwing_alert::Settings,
+    /// Which anomalies make one story.
+    pub incidents: IncidentSettings,
 }
 
 impl Default for Alerts {
     fn default() -> Self {
         Alerts {
             at: Severity::Low,
-            budget: None,
+            alert_budget: None,
             console: true,
             file: Some("alerts.json".into()),
             grouping: lapwing_alert::Settings::default(),
+            incidents: IncidentSettings::default(),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use lapwing_model::{Anomaly, Timestamp};
+use lapwing_model::{Anomaly, Incident, Timestamp};
 use serde::Serialize;
 
 /// What was read, and what was found in it.
@@ -10,6 +10,8 @@ use serde::Serialize;
 pub struct Report {
     pub summary: Summary,
     pub anomalies: Vec<Anomaly>,
+    /// Anomalies that make one story, the worst first.
+    pub incidents: Vec<Incident>,
 }
 
 #[derive(Debug, Default, Serialize)]

@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use clap::Args;
-use lapwing_alert::Desk;
-use lapwing_model::{Anomaly, AnomalyId, Severity};
+use lapwing_alert::{Desk, Incidents};
+use lapwing_model::{Anomaly, AnomalyId, Incident, Severity};
 use lapwing_parse::Understood;
 use lapwing_source::{files, loss};
 
@@ -118,6 +118,8 @@ pub fn scan(patterns: &[String], blueprint: &Blueprint, config: &Config) -> Resu
 /// Gathers what comes out of the pipeline.
 struct Gathering {
     desk: Desk,
+    stories: Incidents,
+    incidents: BTreeMap<AnomalyId, Incident>,
     anomalies: BTreeMap<AnomalyId, Anomaly>,
     summary: Summary,
     text: u64,
@@ -129,6 +131,8 @@ impl Gathering {
     fn new(config: &Config) -> Gathering {
         Gathering {
             desk: Desk::new(config.alerts.grouping.clone()),
+            stories: Incidents::new(config.alerts.incidents.clone()),
+            incidents: BTreeMap::new(),
             anomalies: BTreeMap::new(),
             summary: Summary::default(),
             text: 0,
@@ -152,6 +156,9 @@ impl Gathering {
         }
         for verdict in outcome.verdicts {
             if let Some((anomaly, _)) = self.desk.take(verdict) {
+                if let Some(incident) = self.stories.take(anomaly) {
+                    self.incidents.insert(incident.id, incident.clone());
+                }
                 self.anomalies.insert(anomaly.id, anomaly.clone());
             }
         }
@@ -182,7 +189,10 @@ impl Gathering {
         let summary = &mut self.summary;
         summary.files = files;
         summary.settle(self.text);
-        Report { summary: self.summary, anomalies }
+        let mut incidents: Vec<_> = self.incidents.into_values().collect();
+        incidents.sort_by_key(|incident| (std::cmp::Reverse(incident.severity), incident.time, incident.id));
+        incidents.truncate(KEPT);
+        Report { summary: self.summary, anomalies, incidents }
     }
 }
 

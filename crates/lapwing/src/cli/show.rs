@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 use std::time::Duration;
 
-use lapwing_model::{Anomaly, Severity, Timestamp, is_harmless, printable};
+use lapwing_model::{Anomaly, Incident, Severity, Timestamp, is_harmless, printable};
 use serde::Serialize;
 
 use super::config::Loaded;
@@ -80,6 +80,10 @@ pub fn report(out: &mut impl Write, report: &Report, loaded: &Loaded, top: usize
     } else {
         writeln!(out, "{}", paint.bold(&tally(&report.anomalies)))?;
     }
+    for incident in report.incidents.iter().take(top) {
+        writeln!(out)?;
+        story(out, incident, paint)?;
+    }
     for (number, anomaly) in report.anomalies.iter().take(top).enumerate() {
         writeln!(out)?;
         entry(out, number + 1, anomaly, paint)?;
@@ -133,6 +137,17 @@ fn entry(out: &mut impl Write, number: usize, anomaly: &Anomaly, paint: Paint) -
     writeln!(out, "     {}", paint.dim(&format!("{}, {times}, id {}", between(anomaly.time, anomaly.last), anomaly.id)))?;
     for line in anomaly.evidence.iter().take(2) {
         writeln!(out, "     {}", evidence(line, 160))?;
+    }
+    Ok(())
+}
+
+/// An incident: its title, and when each part of it began.
+fn story(out: &mut impl Write, incident: &Incident, paint: Paint) -> io::Result<()> {
+    let severity = paint.severity(incident.severity, &incident.severity.name().to_uppercase());
+    writeln!(out, "INCIDENT {severity}  {}", paint.bold(&printable(incident.title.as_bytes()).to_string()))?;
+    for step in incident.timeline.iter().take(6) {
+        let reason = printable(step.reason.as_bytes()).within(110).to_string();
+        writeln!(out, "     {}  {}: {reason}", paint.dim(&step.time.to_string()), step.class)?;
     }
     Ok(())
 }

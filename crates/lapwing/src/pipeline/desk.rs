@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crossbeam_channel::Sender;
-use lapwing_alert::{Budget, Change, Desk};
+use lapwing_alert::{Budget, Change, Desk, Incidents};
 use lapwing_model::{Anomaly, AnomalyId, Severity, Timestamp};
 use lapwing_source::Bookmarks;
 use lapwing_store::snapshot::{self, Snapshot};
@@ -21,9 +21,11 @@ use super::{Keeping, SNAPSHOT_VERSION, lock};
 pub const DESK: &str = "desk";
 pub const BOOKMARKS: &str = "bookmarks";
 pub const BUDGET: &str = "budget";
+pub const INCIDENTS: &str = "incidents";
 
 pub struct Desking {
     pub desk: Desk,
+    pub incidents: Incidents,
     pub joiner: Joiner<Memo>,
     pub live: Live,
     pub tellers: Tellers,
@@ -76,7 +78,13 @@ impl Desking {
     fn take(&mut self, joined: Joined<Memo>, minute: &mut Minute) {
         let now = (self.live.clock)();
         let (changed, untold) = self.group(&joined, minute);
-        self.anomalies.add(changed, untold);
+        let mut stories = BTreeMap::new();
+        for anomaly in &changed {
+            if let Some(incident) = self.incidents.take(anomaly) {
+                stories.insert(incident.id, incident.clone());
+            }
+        }
+        self.anomalies.add(changed, stories.into_values().collect(), untold);
         self.tell();
         self.count(&joined, now, minute);
         self.joiner.recycle(joined.batch);
@@ -181,7 +189,10 @@ impl Desking {
         // Plain data always has a serial form.
         let bookmarks = postcard::to_stdvec(&self.bookmarks).unwrap_or_default();
         let budget = postcard::to_stdvec(&self.budget).unwrap_or_default();
-        let own = [(DESK.to_owned(), desk), (BOOKMARKS.to_owned(), bookmarks), (BUDGET.to_owned(), budget)];
+        let mut incidents = Vec::new();
+        self.incidents.save(&mut incidents);
+        let own = [(DESK, desk), (BOOKMARKS, bookmarks), (BUDGET, budget), (INCIDENTS, incidents)];
+        let own = own.map(|(name, state)| (name.to_owned(), state));
         let sections = state.into_iter().chain(own).collect();
         let written = lock(&self.live.store).sync().and_then(|()| {
             // Only now is what the snapshot counts on as durable as the snapshot will be.

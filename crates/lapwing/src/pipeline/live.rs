@@ -10,7 +10,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
-use lapwing_alert::{Allowance, Budget, Desk, Sink};
+use lapwing_alert::{Allowance, Budget, Desk, IncidentSettings, Incidents, Sink};
 use lapwing_detect::Marks;
 use lapwing_model::Timestamp;
 use lapwing_source::Bookmarks;
@@ -36,6 +36,7 @@ pub struct Plan {
     pub blueprint: Blueprint,
     pub workers: usize,
     pub grouping: lapwing_alert::Settings,
+    pub incidents: IncidentSettings,
     /// Only anomalies at least this severe are told.
     pub tell_at: lapwing_model::Severity,
     /// No more than so many of them; all, where nothing is said.
@@ -73,6 +74,9 @@ pub fn start(mut plan: Plan) -> Result<(Service, Live, Bookmarks), String> {
     let mut desk = Desk::new(plan.grouping);
     kept.desk.as_ref().map_or(Ok(()), |state| desk.load(state))?;
 
+    let mut incidents = Incidents::new(plan.incidents);
+    kept.incidents.as_ref().map_or(Ok(()), |state| incidents.load(state))?;
+
     let (intake, blocks) = lapwing_source::intake(INTAKE);
     let (ready_in, ready) = watch::channel(false);
     let (stop, stopping) = watch::channel(false);
@@ -106,6 +110,7 @@ pub fn start(mut plan: Plan) -> Result<(Service, Live, Bookmarks), String> {
     };
     let desking = Desking {
         desk,
+        incidents,
         joiner: joiner.heeding(marks),
         live: live.clone(),
         tellers: Tellers::start(plan.sinks, &stats)?,
@@ -153,6 +158,7 @@ struct Kept {
     state: Option<lapwing_detect::State>,
     desk: Option<Vec<u8>>,
     budget: Vec<u8>,
+    incidents: Option<Vec<u8>>,
     bookmarks: Bookmarks,
 }
 
@@ -174,6 +180,7 @@ impl Kept {
         Ok(Kept {
             sequence: found.snapshot.sequence,
             desk: sections.remove(desk::DESK),
+            incidents: sections.remove(desk::INCIDENTS),
             budget: sections.remove(desk::BUDGET).unwrap_or_default(),
             bookmarks: postcard::from_bytes(&bookmarks).unwrap_or_default(),
             state: Some(sections.into_iter().collect()),

@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use lapwing_model::{Anomaly, AnomalyId};
+use lapwing_model::{Anomaly, AnomalyId, Incident};
 use lapwing_store::Store;
 
 use super::lock;
@@ -14,6 +14,7 @@ pub struct WriteBehind {
     store: Arc<Mutex<Store>>,
     stats: Arc<Mutex<Stats>>,
     anomalies: BTreeMap<AnomalyId, Anomaly>,
+    incidents: BTreeMap<AnomalyId, Incident>,
     /// Those to be told of once they are stored, so that whoever hears of one finds it.
     untold: BTreeMap<AnomalyId, Anomaly>,
     /// When they are to be written.
@@ -32,7 +33,15 @@ const RETRY: Duration = Duration::from_millis(500);
 
 impl WriteBehind {
     pub fn new(store: Arc<Mutex<Store>>, stats: Arc<Mutex<Stats>>) -> WriteBehind {
-        WriteBehind { store, stats, anomalies: BTreeMap::new(), untold: BTreeMap::new(), due: None, failing: false }
+        WriteBehind {
+            store,
+            stats,
+            anomalies: BTreeMap::new(),
+            incidents: BTreeMap::new(),
+            untold: BTreeMap::new(),
+            due: None,
+            failing: false,
+        }
     }
 
     /// When [`WriteBehind::write`] is to be called, if nothing is added before.
@@ -41,11 +50,12 @@ impl WriteBehind {
     }
 
     /// Adds what has changed, and those of it that are to be told of.
-    pub fn add(&mut self, changed: Vec<Anomaly>, untold: Vec<Anomaly>) {
+    pub fn add(&mut self, changed: Vec<Anomaly>, incidents: Vec<Incident>, untold: Vec<Anomaly>) {
         if changed.is_empty() && self.due.is_none() {
             return;
         }
         self.anomalies.extend(changed.into_iter().map(|anomaly| (anomaly.id, anomaly)));
+        self.incidents.extend(incidents.into_iter().map(|incident| (incident.id, incident)));
         self.untold.extend(untold.into_iter().map(|anomaly| (anomaly.id, anomaly)));
         self.due.get_or_insert_with(|| Instant::now() + WRITE_AFTER);
         while let Some(due) = self.due
@@ -71,7 +81,9 @@ impl WriteBehind {
         if self.due.is_none() {
             return true;
         }
-        let written = lock(&self.store).put(self.anomalies.values());
+        let mut store = lock(&self.store);
+        let written = store.put(self.anomalies.values()).and_then(|()| store.put_incidents(self.incidents.values()));
+        drop(store);
         let mut stats = lock(&self.stats);
         self.failing = written.is_err();
         if let Err(error) = written {
@@ -89,6 +101,7 @@ impl WriteBehind {
             stats.trouble = None;
         }
         self.anomalies.clear();
+        self.incidents.clear();
         self.due = None;
         true
     }

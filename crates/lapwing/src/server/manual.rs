@@ -97,6 +97,7 @@ impl NewAnomaly {
             observed: String::new(),
             one_in: 0,
             silenced_by: String::new(),
+            related: Vec::new(),
             evidence: self.evidence,
             state: State::Open,
             note: String::new(),

@@ -15,6 +15,7 @@ mod events;
 mod feed;
 mod guard;
 mod health;
+mod incidents;
 mod intake;
 mod json;
 mod layers;

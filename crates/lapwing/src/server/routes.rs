@@ -12,7 +12,7 @@ use utoipa::openapi::{Components, ContentBuilder, InfoBuilder, OpenApi, OpenApiB
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::{App, Role, anomalies, auth, detect, docs, error, events, health, intake, layers, metrics, stats};
+use super::{App, Role, anomalies, auth, detect, docs, error, events, health, incidents, intake, layers, metrics, stats};
 
 /// What is served, and its description.
 pub(super) fn all() -> (OpenApiRouter<App>, [(Role, OpenApiRouter<App>); 3]) {
@@ -26,6 +26,8 @@ pub(super) fn all() -> (OpenApiRouter<App>, [(Role, OpenApiRouter<App>); 3]) {
         .routes(routes!(anomalies::get_one))
         .routes(routes!(anomalies::get_reach))
         .routes(routes!(anomalies::list_marks))
+        .routes(routes!(incidents::list))
+        .routes(routes!(incidents::get_one))
         .routes(routes!(events::get_events))
         .routes(routes!(stats::get_stats))
         .routes(routes!(metrics::get_metrics));

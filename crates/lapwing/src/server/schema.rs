@@ -46,11 +46,65 @@ pub(super) struct AnomalySchema {
     one_in: u64,
     /// What would have kept it from being an anomaly.
     silenced_by: String,
+    /// Who else is in it; at most 8.
+    related: Vec<EntitySchema>,
     evidence: Vec<EvidenceSchema>,
     /// `open`, `acknowledged`, `expected` or `real`.
     #[schema(example = "open")]
     state: String,
     note: String,
+}
+
+/// Who or what something is about.
+#[derive(Debug, ToSchema)]
+#[schema(as = Entity)]
+#[expect(dead_code, reason = "describes lapwing_model::Entity")]
+pub(super) struct EntitySchema {
+    #[schema(example = "victim")]
+    scope: String,
+    #[schema(example = "10.0.0.5")]
+    name: String,
+}
+
+/// Anomalies that make one story.
+#[derive(Debug, ToSchema)]
+#[schema(as = Incident)]
+#[expect(dead_code, reason = "describes lapwing_model::Incident")]
+pub(super) struct IncidentSchema {
+    /// That of its first anomaly.
+    #[schema(example = "00abcdef01234567")]
+    id: String,
+    time: String,
+    last: String,
+    /// Of its worst anomaly, and more where stages follow one another.
+    #[schema(example = "critical")]
+    severity: String,
+    #[schema(example = "client 203.0.113.9: port scan, then brute force, then success after failures")]
+    title: String,
+    entities: Vec<EntitySchema>,
+    /// Its anomalies in the order in which they began.
+    timeline: Vec<StepSchema>,
+    /// Anomalies beyond those that the timeline keeps.
+    more: u64,
+}
+
+/// One anomaly as a part of an incident.
+#[derive(Debug, ToSchema)]
+#[schema(as = Step)]
+#[expect(dead_code, reason = "describes lapwing_model::Step")]
+pub(super) struct StepSchema {
+    anomaly: String,
+    time: String,
+    last: String,
+    /// `symptom`, `reconnaissance`, `attempt`, `access` or `action`.
+    stage: String,
+    severity: String,
+    score: f32,
+    detector: String,
+    class: String,
+    entity: EntitySchema,
+    count: u64,
+    reason: String,
 }
 
 /// What a person said of an anomaly; it reaches as far as the same finding about the same entity.

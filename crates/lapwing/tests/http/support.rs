@@ -44,6 +44,7 @@ pub async fn start_with(json: &str, change: impl FnOnce(&mut Live)) -> Running {
         workers: 2,
         grouping: lapwing_alert::Settings::default(),
         tell_at: lapwing_model::Severity::Low,
+        incidents: lapwing_alert::IncidentSettings::default(),
         budget: None,
         sinks: Vec::new(),
         keeping: Keeping { directory: directory.path().join("data"), ..Keeping::default() },

@@ -1,6 +1,7 @@
 //! Anomalies and counters per minute, in SQLite: one writer, any number of readers.
 
 mod counts;
+mod incidents;
 mod list;
 mod marks;
 mod query;
@@ -17,7 +18,7 @@ use std::fs::File;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use lapwing_model::{Anomaly, AnomalyId, State, Timestamp};
+use lapwing_model::{Anomaly, AnomalyId, Incident, State, Timestamp};
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 pub use query::{Cursor, Page, Query};
@@ -78,6 +79,14 @@ impl Store {
     /// Nothing is kept then; passing where the disk is full.
     pub fn put<'a>(&mut self, anomalies: impl IntoIterator<Item = &'a Anomaly>) -> Result<()> {
         self.change("write to store", |transaction| write::put(transaction, anomalies))
+    }
+
+    /// Keeps incidents in their newest form, all or none.
+    ///
+    /// # Errors
+    /// Nothing is kept then; passing where the disk is full.
+    pub fn put_incidents<'a>(&mut self, incidents: impl IntoIterator<Item = &'a Incident>) -> Result<()> {
+        self.change("write to store", |transaction| incidents::put(transaction, incidents))
     }
 
     /// Sets what a person says of an anomaly. Returns it as it is now, or nothing where there is none of this id.

@@ -1,12 +1,12 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use lapwing_model::{Anomaly, AnomalyId, Entity, Mark, Severity, State, Timestamp};
+use lapwing_model::{Anomaly, AnomalyId, Entity, Incident, Mark, Severity, State, Timestamp};
 use rusqlite::Connection;
 
 use super::query::{Page, Query};
 use super::tally::{self, Kind};
-use super::{FILE, counts, list, marks, row, write_ahead_log};
+use super::{FILE, counts, incidents, list, marks, row, write_ahead_log};
 use crate::{Result, StoreError};
 
 /// How many detectors, classes and entities [`Stats`] names.
@@ -67,6 +67,22 @@ impl Reader {
             let found = list::keys(connection, query)?;
             Ok(Page { items: row::read(connection, &found.keys)?, next: found.next })
         })
+    }
+
+    /// Incidents at least this severe, the latest first, at most so many.
+    ///
+    /// # Errors
+    /// Where the database cannot be read.
+    pub fn incidents(&self, at_least: Severity, most: u64) -> Result<Vec<Incident>> {
+        self.read(|connection| incidents::list(connection, at_least, most))
+    }
+
+    /// The incident of this id, if there is one.
+    ///
+    /// # Errors
+    /// Where the database cannot be read.
+    pub fn incident(&self, id: AnomalyId) -> Result<Option<Incident>> {
+        self.read(|connection| incidents::find(connection, id))
     }
 
     /// What people said of anomalies, the latest first; what has expired, until it is pruned, as well.

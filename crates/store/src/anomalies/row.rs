@@ -1,6 +1,6 @@
 use std::borrow::Cow;
 
-use lapwing_model::{Anomaly, AnomalyId, Evidence, Part, Scope, Score, Severity, State, Timestamp, hash};
+use lapwing_model::{Anomaly, AnomalyId, Entity, Evidence, Part, Scope, Score, Severity, State, Timestamp, hash};
 use rusqlite::types::Type;
 use rusqlite::{Connection, OptionalExtension, Row};
 use serde::{Deserialize, Serialize};
@@ -42,6 +42,8 @@ struct Body<'a> {
     one_in: u64,
     #[serde(default)]
     silenced_by: Cow<'a, str>,
+    #[serde(default)]
+    related: Cow<'a, [Entity]>,
     evidence: Cow<'a, [Evidence]>,
 }
 
@@ -59,6 +61,7 @@ pub(super) fn encode_body(anomaly: &Anomaly) -> rusqlite::Result<String> {
         observed: Cow::Borrowed(&anomaly.observed),
         one_in: anomaly.one_in,
         silenced_by: Cow::Borrowed(&anomaly.silenced_by),
+        related: Cow::Borrowed(&anomaly.related),
         evidence: Cow::Borrowed(&anomaly.evidence),
     };
     serde_json::to_string(&body).map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))
@@ -132,6 +135,7 @@ fn decode(row: &Row<'_>) -> rusqlite::Result<Anomaly> {
         observed: body.observed.into_owned(),
         one_in: body.one_in,
         silenced_by: body.silenced_by.into_owned(),
+        related: body.related.into_owned(),
         evidence: body.evidence.into_owned(),
         note: row.get(12)?,
     })

@@ -53,6 +53,10 @@ const MIGRATIONS: &[&str] = &[
         made INTEGER NOT NULL,
         expires INTEGER NOT NULL
     ) STRICT;",
+    "CREATE TABLE incident (
+        id INTEGER PRIMARY KEY, last INTEGER NOT NULL, severity INTEGER NOT NULL, body TEXT NOT NULL
+    ) STRICT;
+    CREATE INDEX incident_last ON incident (last);",
 ];
 
 /// How long a statement waits for another process before it gives up as busy.

@@ -27,6 +27,7 @@ fn anomaly(number: u64) -> Anomaly {
         observed: format!("{number} a minute"),
         one_in: 0,
         silenced_by: String::new(),
+        related: Vec::new(),
         evidence: vec![Evidence { file: "access.log".into(), line: number, text: "GET /wp-login.php HTTP/1.1".into() }],
         state: State::Open,
         note: String::new(),
@@ -473,4 +474,33 @@ fn what_a_person_says_of_an_anomaly_is_kept_as_a_mark_and_can_be_taken_back() {
     assert_eq!(reader.marks().unwrap()[0].said, State::Real);
     store.set(one.id, &say(State::Open)).unwrap();
     assert_eq!(reader.marks().unwrap(), []);
+}
+
+#[test]
+fn incidents_are_kept_in_their_newest_form_the_latest_first() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut store = Store::open(dir.path()).unwrap();
+    let incident = |number: u64, severity| {
+        let anomaly = anomaly(number);
+        Incident {
+            id: anomaly.id,
+            time: anomaly.time,
+            last: anomaly.last,
+            severity,
+            title: format!("story {number}"),
+            entities: vec![lapwing_model::Entity::new(anomaly.scope, anomaly.entity.clone())],
+            timeline: vec![lapwing_model::Step::of(&anomaly)],
+            more: 0,
+        }
+    };
+    let (mild, grave) = (incident(1, Severity::Low), incident(2, Severity::High));
+    store.put_incidents([&mild, &grave]).unwrap();
+    let told = Incident { title: "told again".into(), ..mild.clone() };
+    store.put_incidents([&told]).unwrap();
+    let reader = store.reader().unwrap();
+    assert_eq!(reader.incident(mild.id).unwrap(), Some(told));
+    assert_eq!(reader.incidents(Severity::High, 10).unwrap(), [grave.clone()]);
+    assert_eq!(reader.incidents(Severity::Info, 10).unwrap().len(), 2);
+    store.prune(grave.last + std::time::Duration::from_secs(1), 100).unwrap();
+    assert!(reader.incidents(Severity::Info, 10).unwrap().is_empty());
 }

@@ -6,7 +6,7 @@ use rusqlite::{Connection, OptionalExtension, Row};
 use super::row::{self, pick, signed};
 use super::search::Texts;
 use super::tally::{self, Changes, Kind, Traits};
-use super::{Change, counts, marks};
+use super::{Change, counts, incidents, marks};
 
 /// What is known of a row before it is changed or deleted.
 struct Stored {
@@ -227,6 +227,7 @@ pub(super) fn delete(connection: &Connection, id: AnomalyId) -> rusqlite::Result
 pub(super) fn prune(connection: &Connection, older_than: Timestamp, keep: u64, at_once: u64) -> rusqlite::Result<u64> {
     counts::prune(connection, older_than)?;
     connection.prepare_cached("DELETE FROM deleted WHERE last < ?")?.execute([older_than.nanos()])?;
+    incidents::prune(connection, older_than)?;
     // Who was often wrong is remembered for as long as anomalies are, after the mark itself mutes no longer.
     connection.prepare_cached("DELETE FROM mark WHERE expires < ?")?.execute([older_than.nanos()])?;
     let mut old = select(connection, "key < ? AND last < ?", (row::first_key(older_than), older_than.nanos(), signed(at_once)))?;

@@ -1,4 +1,4 @@
-//! How many flows a CPU-second decodes: `cargo run --release -p lapwing-flow --example speed [FOLDER]`
+//! How many flows a CPU-second decodes: `cargo run --release -p lapwing-flow --example flow_speed [FOLDER]`
 //!
 //! Decodes datagrams of v5, v9 and IPFIX as softflowd lays them out, 2,000 each, again and again into one vector. With a folder, they
 //! are written there as well (`v9.bin`: each after its length in four bytes, the most significant first), so that other programs
