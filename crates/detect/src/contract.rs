@@ -5,7 +5,7 @@ use std::time::Duration;
 use lapwing_model::{Event, Timestamp};
 use proptest::prelude::*;
 
-use crate::testing::{Line, judge, setup};
+use crate::testing::{Line, flow, judge, setup, tcp};
 use crate::{Found, Shard, State};
 
 /// Traffic in which something is found by several detectors, unsorted in time, with odd numbers in it.
@@ -27,6 +27,10 @@ fn traffic(seed: u64, count: u64) -> Vec<Event> {
         };
         let jitter = if random(10) == 0 { -(random(50) as f64) } else { 0.0 };
         let status = [200, 200, 200, 304, 404, 404, 500, 503][random(8) as usize];
+        if random(3) == 0 {
+            events.push(some_flow(n, (second + jitter).max(0.0), &mut random));
+            continue;
+        }
         let popular = random(30) + 1;
         let client = format!("10.{}.0.{}", random(2), random(popular));
         let mut line = Line::new((second + jitter).max(0.0), &client, status);
@@ -40,6 +44,24 @@ fn traffic(seed: u64, count: u64) -> Vec<Event> {
         events.push(event);
     }
     events
+}
+
+/// Scans, logins, answers and odd numbers, so that detectors of flows have something to say.
+fn some_flow(number: u64, second: f64, random: &mut impl FnMut(u64) -> u64) -> Event {
+    let port = [22, 443, 445, 53, random(4000) as u16][random(5) as usize];
+    let (client, to) = (format!("203.0.113.{}", random(6)), format!("10.0.0.{}", random(9)));
+    let flags = [0, 2, 4, 18, 27][random(5) as usize];
+    let large = [0, 900, 700_000_000, u64::MAX][random(4) as usize];
+    let to = lapwing_model::Flow {
+        protocol: [6, 6, 6, 17, 1][random(5) as usize],
+        packets: [1, 5, 300, 1_000_000, u64::MAX][random(5) as usize],
+        bytes: large,
+        reverse_bytes: random(3) * 900,
+        ..tcp(&to, 50_000 + random(3) as u16, port, flags)
+    };
+    let mut event = flow(number, second, &client, to);
+    event.duration = Duration::from_secs([0, 1, 900, 50_000][random(4) as usize]);
+    event
 }
 
 fn shards(count: usize) -> Vec<Shard> {
@@ -90,6 +112,34 @@ fn a_damaged_state_is_refused_with_the_name_of_the_detector() {
     let errors = Shard::whole(&setup()).load(&state).expect_err("damaged");
     assert_eq!(errors.len(), state.len());
     assert!(errors.iter().any(|error| error.starts_with("windows/client/")), "{errors:?}");
+}
+
+#[test]
+fn half_a_million_random_ends_of_flows_do_not_grow_the_state() {
+    let mut shard = shards(1);
+    let mut number = 0_u64;
+    let mut flood = |shards: &mut [Shard], count: u64| {
+        for _ in 0..count / 1000 {
+            let events: Vec<_> = (0..1000)
+                .map(|_| {
+                    number += 1;
+                    let n = number.wrapping_mul(0x9E37_79B9_7F4A_7C15);
+                    let [client, to] = [n as u32, (n >> 32) as u32].map(|bits| std::net::Ipv4Addr::from_bits(bits).to_string());
+                    let to = tcp(&to, 50_000, (n >> 20) as u16, [0, 2, 27][(n >> 40) as usize % 3]);
+                    let to = lapwing_model::Flow { bytes: 50_000, packets: 1, ..to };
+                    flow(number, number as f64 / 500.0, &client, to)
+                })
+                .collect();
+            judge(shards, &events, 1024);
+        }
+        let mut state = State::new();
+        shards[0].save(&mut state);
+        state.values().map(Vec::len).sum::<usize>()
+    };
+    let full = flood(&mut shard, 300_000);
+    let after = flood(&mut shard, 200_000);
+    assert!(after <= full * 5 / 4 + 4_000_000, "{full} bytes of state grew to {after}");
+    assert!(shard[0].entities()["port_scan"] <= 100_000);
 }
 
 #[test]

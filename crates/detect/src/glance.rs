@@ -18,14 +18,15 @@ impl Glance {
     pub(crate) const SENT: Glance = Glance(8);
     /// A line that is no web request.
     pub(crate) const TEXT: Glance = Glance(16);
-    const OTHER: Glance = Glance(32);
+    /// A network flow.
+    pub(crate) const FLOW: Glance = Glance(32);
     pub(crate) const ANY: Glance = Glance(63);
 
     pub(crate) fn at(event: &Event) -> Glance {
         let web = match &event.detail {
             Detail::Web(web) => web,
             Detail::Log(_) => return Glance::TEXT,
-            Detail::Flow(_) => return Glance::OTHER,
+            Detail::Flow(_) => return Glance::FLOW,
         };
         let answered = if web.status >= 400 { Glance::REFUSED } else { Glance::GRANTED };
         let sent = if matches!(event.text(web.method), b"GET" | b"HEAD" | b"") { Glance::NOTHING } else { Glance::SENT };

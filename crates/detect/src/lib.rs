@@ -8,11 +8,14 @@ mod contract;
 mod ensemble;
 pub mod features;
 mod findings;
+mod flows;
 mod glance;
 pub mod logsource;
 mod shard;
 #[cfg(test)]
 mod testing;
+#[cfg(test)]
+mod traffic;
 
 use std::sync::Arc;
 
@@ -157,6 +160,13 @@ detectors! {
     half_space,
     response_time,
     status_code,
+    port_scan,
+    flood,
+    beacon,
+    exfiltration,
+    dns_tunnel,
+    connection,
+    brute_force,
 }
 
 impl Kind {

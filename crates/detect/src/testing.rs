@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use lapwing_model::{Clock, Detail, Event, Finding, Level, Log, Origin, Position, Record, Scope, Text, Timestamp, Web, hash};
+use lapwing_model::{
+    Clock, Detail, Event, Finding, Flow, Level, Log, Origin, Position, Record, Scope, Text, Timestamp, Web, hash,
+};
 
 use crate::{Batch, Detector, Events, Findings, Found};
 
@@ -153,4 +155,30 @@ pub(crate) fn judge(shards: &mut [crate::Shard], events: &[Event], size: usize) 
         all.extend(Findings::in_order(findings.collect::<Vec<_>>()));
     }
     all
+}
+
+/// A flow from `client`, at a second.
+pub(crate) fn flow(number: u64, second: f64, client: &str, flow: Flow) -> Event {
+    let mut event = Line::new(second, client, 0).event(number, String::new());
+    event.detail = Detail::Flow(flow);
+    event.client = client.parse().ok();
+    event.keys.name(Scope::Client, client.as_bytes());
+    event.keys.name(Scope::Victim, flow.destination.to_string().as_bytes());
+    event
+}
+
+/// A TCP flow of one direction with these flags, of five packets (one for a mere SYN).
+pub(crate) fn tcp(to: &str, source_port: u16, destination_port: u16, tcp_flags: u16) -> Flow {
+    let packets = if tcp_flags == 2 { 1 } else { 5 };
+    let destination = to.parse().expect("an address");
+    Flow {
+        destination,
+        source_port,
+        destination_port,
+        protocol: Flow::TCP,
+        tcp_flags,
+        packets,
+        bytes: packets * 50,
+        ..Flow::default()
+    }
 }

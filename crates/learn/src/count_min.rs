@@ -31,9 +31,15 @@ impl CountMin {
 
     /// Counts a thing; answers how often it has come, this time included.
     pub fn add(&mut self, hash: u64) -> u32 {
-        self.total = self.total.saturating_add(1);
+        self.add_many(hash, 1)
+    }
+
+    /// Counts a thing so many times at once; answers how often it has come, these times included.
+    pub fn add_many(&mut self, hash: u64, times: u32) -> u32 {
+        self.total = self.total.saturating_add(u64::from(times));
         let places = self.places(hash);
-        let count = self.count(hash).saturating_add(1);
+        let known = places.iter().filter_map(|&place| self.counters.get(place)).min().copied().unwrap_or(0);
+        let count = known.saturating_add(times);
         for place in places {
             // A damaged saved state may have fewer counters; it then counts less, but does no harm.
             if let Some(counter) = self.counters.get_mut(place) {
@@ -80,6 +86,17 @@ mod tests {
         let bound = (std::f64::consts::E / 1024.0 * counts.total() as f64) as u64;
         let wrong = (0..20_000).filter(|&i| u64::from(counts.count(i)) > of(i) + bound).count();
         assert!(wrong < 400, "{wrong}");
+    }
+
+    #[test]
+    fn counting_many_times_at_once_is_counting_one_by_one() {
+        let (mut once, mut one_by_one) = (CountMin::new(64), CountMin::new(64));
+        for i in 0..200_u64 {
+            once.add_many(i % 7, 3);
+            (0..3).for_each(|_| _ = one_by_one.add(i % 7));
+        }
+        assert_eq!(once, one_by_one);
+        assert_eq!(once.add_many(1, u32::MAX), u32::MAX);
     }
 
     #[test]
