@@ -76,7 +76,7 @@ struct Memory {
 
 impl Connection {
     fn new(settings: &Settings, scope: Scope) -> Connection {
-        let memory = Memory { long: Long::new(settings), new: New::new(settings), fan_out: FanOut::new(settings) };
+        let memory = Memory { long: Long::new(settings), new: New::with(settings), fan_out: FanOut::new(settings) };
         Connection { settings: settings.clone(), scope, memory }
     }
 

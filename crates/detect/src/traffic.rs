@@ -103,7 +103,7 @@ fn people(dice: &mut Dice, client: &str, n: u64, add: &mut impl FnMut(f64, &str,
         second += dice.wait(240.0);
     }
     let (from, hours) = (8.0 * 3600.0 + dice.wait(600.0), 2.0 + 7.0 * dice.part());
-    let push = if n % 2 == 0 { "203.0.113.5" } else { "203.0.113.6" };
+    let push = if n.is_multiple_of(2) { "203.0.113.5" } else { "203.0.113.6" };
     add(from, client, hours * 3600.0, done(push, 50_001, 443, 40_000, 60_000));
 }
 

@@ -27,13 +27,13 @@ struct Host {
 }
 
 impl New {
-    pub(super) fn new(settings: &Settings) -> New {
+    pub(super) fn with(settings: &Settings) -> New {
         let capacity = settings.entities.div_ceil(PARTITIONS);
         New { hosts: Lru::new(capacity), known: Lru::new(capacity * 4) }
     }
 
     pub(super) fn fit(&mut self, settings: &Settings) {
-        let New { hosts, known } = New::new(settings);
+        let New { hosts, known } = New::with(settings);
         self.hosts.set_capacity(hosts.capacity());
         self.known.set_capacity(known.capacity());
     }

@@ -40,7 +40,7 @@ fn hosts_ports_and_both_have_their_own_names() {
 #[test]
 fn one_whose_contacts_mostly_succeed_may_fail_now_and_then() {
     let browse = |n: u64| {
-        let flags = if n % 6 == 0 { SYN } else { SYN | ACK | 1 };
+        let flags = if n.is_multiple_of(6) { SYN } else { SYN | ACK | 1 };
         flow(n, n as f64 * 10.0, "10.0.0.5", tcp(&format!("198.51.{}.{}", n / 250, n % 250), 50_000, 443, flags))
     };
     assert!(found(&(1..2000).map(browse).collect::<Vec<_>>()).is_empty());
