@@ -26,7 +26,7 @@ pub const KIND: Kind = Kind {
     family: Family::Learned,
     scopes: &[Scope::Endpoint],
     enabled: |settings| settings.status_code.enabled,
-    build: |setup, _| Box::new(StatusCode::new(&setup.settings.status_code)),
+    build: |setup, _| Box::new(StatusMix::new(&setup.settings.status_code)),
 };
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -67,14 +67,14 @@ impl Default for Settings {
 /// Windows after which an endpoint is known well enough to count in full.
 const MATURE_AFTER: usize = 20;
 
-struct StatusCode {
+struct StatusMix {
     settings: Settings,
     series: Lru<Series>,
 }
 
-impl StatusCode {
-    fn new(settings: &Settings) -> StatusCode {
-        StatusCode { series: Lru::new(settings.endpoints), settings: settings.clone() }
+impl StatusMix {
+    fn new(settings: &Settings) -> StatusMix {
+        StatusMix { series: Lru::new(settings.endpoints), settings: settings.clone() }
     }
 }
 
@@ -99,7 +99,7 @@ fn finding(event: &Event, unlike: &Unlike) -> Finding {
     }
 }
 
-impl Detector for StatusCode {
+impl Detector for StatusMix {
     fn observe(&mut self, events: Events<'_>, findings: &mut Findings) {
         for (at, event) in events.iter() {
             let Some((key, web)) = event.keys.get(Scope::Endpoint).zip(event.web()) else { continue };

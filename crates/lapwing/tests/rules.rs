@@ -189,14 +189,15 @@ fn signatures_are_checked_listed_tested_and_explained_like_other_rules() {
 fn signatures_of_ones_own_are_at_work() {
     let folder = folder(&[("own.yml", SIGNATURE)]);
     fs::write(folder.path().join("x.log"), line("/x?q=evil-deed") + "\n").expect("written");
-    let scan = || {
+    let scan = |config: &[&str]| {
         let mut scan = Command::new(env!("CARGO_BIN_EXE_lapwing"));
-        scan.current_dir(folder.path()).args(["scan", "--output", "ndjson", "x.log"]);
+        scan.current_dir(folder.path()).args(["scan", "--output", "ndjson", "x.log"]).args(config);
         String::from_utf8(scan.output().expect("runs").stdout).expect("UTF-8")
     };
-    assert_eq!(scan(), "");
+    assert_eq!(scan(&[]), "");
     fs::write(folder.path().join("lapwing.yaml"), "rules: {paths: [own.yml]}\n").expect("written");
-    assert!(scan().contains("Our own word in the parameter q: evil-deed"), "{}", scan());
+    let found = scan(&["--config", "lapwing.yaml"]);
+    assert!(found.contains("Our own word in the parameter q: evil-deed"), "{found}");
 }
 
 const BURST: &str = "title: Missing\nname: missing\nlogsource: {category: webserver}\ndetection: {s: {http.response.status_code: 410}, \
