@@ -11,7 +11,7 @@ use lapwing_store::snapshot::{self, Snapshot};
 
 use super::config::Config;
 use super::{Exit, Failed};
-use crate::pipeline::{Blueprint, Engine, SNAPSHOT_VERSION, clock};
+use crate::pipeline::{Blueprint, Engine, FLOWS, SNAPSHOT_VERSION, clock};
 
 /// Learn what is normal from history: warms the detectors, alerts nobody.
 ///
@@ -42,7 +42,7 @@ pub fn run(args: &Learn, config: &Config) -> Result<Exit, Failed> {
     let mut engine = Engine::new(&blueprint).map_err(Failed::new)?;
     let mut lines = 0;
     for block in files::Reader::new(clock).open(&args.files)? {
-        lines += engine.judge(&block?.records).understood.len();
+        engine.judge_each(&block?.records, |judged| lines += judged.understood.len());
     }
     let bytes = target.write(before.unwrap_or_default(), engine.save())?;
     eprintln!("learned from {lines} lines; {bytes} bytes saved in {}", target.path().display());
@@ -98,7 +98,8 @@ impl Target {
     /// Puts a state in place of that before; what else a snapshot has (bookmarks, open anomalies) stays. Answers its size.
     fn write(&self, before: Snapshot, state: State) -> Result<u64, Failed> {
         // A file of history falls silent where it ends: nobody is to be told so later.
-        let sounds = |name: &str| name.starts_with("silence/");
+        // And what a service's exporters told of their templates is not in files.
+        let sounds = |name: &str| name.starts_with("silence/") || name == FLOWS;
         let kept = before.sections.into_iter().filter(|(name, _)| !is_learned(name) || sounds(name));
         let sections = kept.chain(state.into_iter().filter(|(name, _)| !sounds(name))).collect();
         let snapshot = Snapshot { version: SNAPSHOT_VERSION, sequence: before.sequence, sections };

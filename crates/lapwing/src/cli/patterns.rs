@@ -12,7 +12,7 @@ use serde::Serialize;
 use super::config::Config;
 use super::show::{self, Paint, thousands};
 use super::{Exit, Failed};
-use crate::pipeline::Sequencer;
+use crate::pipeline::{FlowReader, Parts, Sequencer};
 
 /// Print the templates of a log by how often they occur, with an example each.
 #[derive(Debug, Args)]
@@ -52,17 +52,22 @@ struct TemplateRow {
 /// # Errors
 /// Where files cannot be read or output cannot be written.
 pub fn run(args: &Patterns, config: &Config, paint: Paint) -> Result<Exit, Failed> {
-    let mut parser = Parser::new();
+    let (mut parser, mut flows) = (Parser::new(), FlowReader::new(&config.flows, None));
     let mut sequencer = Sequencer::new(config.templates.clone());
     let mut lines = Vec::new();
     for block in files::Reader::new(crate::pipeline::clock).open(&args.files)? {
-        let mut events = Vec::new();
+        let mut parts = Parts::default();
         for record in &block?.records {
-            parser.parse(record, &mut events);
+            match record.origin.reading.is_in_order() {
+                true => flows.read(record, &mut parts),
+                false => parser.parse(record, parts.room()),
+            };
         }
-        let batch = sequencer.sequence(events);
-        if args.per_line {
-            lines.extend(batch.events.iter().map(|event| (event.position.line, event.template)));
+        for (_, events) in parts.batches() {
+            let batch = sequencer.sequence(events);
+            if args.per_line {
+                lines.extend(batch.events.iter().map(|event| (event.position.line, event.template)));
+            }
         }
     }
     let mut out = std::io::BufWriter::new(std::io::stdout().lock());

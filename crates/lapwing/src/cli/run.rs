@@ -63,13 +63,13 @@ async fn serve(config: &Config) -> Result<Exit, Failed> {
             bookmarks: bookmarks.clone(),
             counters: counters.clone(),
         };
-        announce(source.name(), source.address());
+        announce(source.name(), &source.addresses());
         let running = source.run(context);
         tasks.spawn(async move { running.await.map_err(|error| error.to_string()) });
     }
     tasks.spawn(reload(config.rules.clone(), look, live.reload.clone(), signal(SignalKind::hangup())?, stopping.clone()));
     if let Some(listener) = listener {
-        announce("http", Some(listener.address()));
+        announce("http", &[listener.address()]);
         tasks.spawn(listener.counting(counters).serve(live, stopping));
     } else {
         drop(live);
@@ -161,9 +161,11 @@ fn sinks(config: &Config) -> Result<Vec<Box<dyn Sink>>, Failed> {
     Ok(sinks)
 }
 
-fn announce(name: &str, address: Option<std::net::SocketAddr>) {
-    match address {
-        Some(address) => tracing::info!("listening: {name} {address}"),
-        None => tracing::info!("reading: {name}"),
+fn announce(name: &str, addresses: &[std::net::SocketAddr]) {
+    for address in addresses {
+        tracing::info!("listening: {name} {address}");
+    }
+    if addresses.is_empty() {
+        tracing::info!("reading: {name}");
     }
 }

@@ -48,7 +48,7 @@ pub fn run(args: &Score, config: &Config) -> Result<Exit, Failed> {
     let mut out = std::io::BufWriter::new(std::io::stdout().lock());
     let mut held = Held::default();
     for block in files::Reader::new(crate::pipeline::clock).open(&args.files)? {
-        take(&mut held, &engine.judge(&block?.records));
+        engine.judge_each(&block?.records, |judged| take(&mut held, &judged));
         held.release(HELD).try_for_each(|row| show::json(&mut out, &row))?;
     }
     held.release(0).try_for_each(|row| show::json(&mut out, &row))?;

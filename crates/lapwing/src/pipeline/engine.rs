@@ -3,16 +3,18 @@
 use std::sync::Arc;
 
 use lapwing_detect::{Batch, Ensemble, Findings, Found, Marks, Rulebook, Shard, State};
-use lapwing_model::{Keys, Record, Scope, Verdict};
+use lapwing_model::{Event, Keys, Record, Scope, Timestamp, Verdict};
 use lapwing_parse::{Parser, Understood};
 
 use super::Blueprint;
+use super::flows::{FlowReader, Parts};
 use super::sequencer::Sequencer;
 
 /// Parses, judges and concludes at once; remembers like the pipeline does, with the same outcome.
 #[derive(Debug)]
 pub struct Engine {
     parser: Parser,
+    flows: FlowReader,
     sequencer: Sequencer,
     shard: Shard,
     ensemble: Ensemble,
@@ -28,6 +30,10 @@ pub struct Judged {
     /// What each detector found, in input order.
     pub found: Vec<Found>,
     pub verdicts: Vec<Verdict>,
+    /// Event time so far.
+    pub watermark: Timestamp,
+    /// How many events so far told of an absurd time.
+    pub clamped: u64,
 }
 
 impl Engine {
@@ -38,6 +44,7 @@ impl Engine {
     pub fn new(blueprint: &Blueprint) -> Result<Engine, String> {
         Ok(Engine {
             parser: Parser::new(),
+            flows: blueprint.flow_reader(None),
             sequencer: blueprint.sequencer(None)?,
             shard: blueprint.shard(0, 1, None)?,
             ensemble: blueprint.ensemble(None)?,
@@ -45,23 +52,44 @@ impl Engine {
         })
     }
 
-    /// Judges at most [`lapwing_detect::BATCH_EVENTS`] records.
+    /// Judges at most [`lapwing_detect::BATCH_EVENTS`] records, of which each tells of one event: lines.
     pub fn judge(&mut self, records: &[Record]) -> Judged {
         let mut events = Vec::with_capacity(records.len());
         let understood = records.iter().map(|record| self.parser.parse(record, &mut events)).collect();
+        self.conclude(events, understood)
+    }
+
+    /// Judges records of any kind. Where they tell of more events than one batch holds, there are several outcomes; the first
+    /// says what the records were understood as.
+    pub fn judge_each(&mut self, records: &[Record], mut each: impl FnMut(Judged)) {
+        let mut parts = Parts::beginning_with(Vec::with_capacity(records.len()));
+        let mut understood = Vec::with_capacity(records.len());
+        for record in records {
+            understood.push(match record.origin.reading.is_in_order() {
+                true => self.flows.read(record, &mut parts),
+                false => self.parser.parse(record, parts.room()),
+            });
+        }
+        for (_, events) in parts.batches() {
+            each(self.conclude(events, std::mem::take(&mut understood)));
+        }
+    }
+
+    fn conclude(&mut self, events: Vec<Event>, understood: Vec<Understood>) -> Judged {
         let mut batch = self.sequencer.sequence(events);
         batch.rulebook = self.rulebook.take();
         let mut findings = Findings::default();
         self.shard.judge(&batch, &mut findings);
         let found = Findings::in_order([findings]);
         let verdicts = self.ensemble.conclude(&batch, found.clone());
-        Judged { batch, understood, found, verdicts }
+        let (watermark, clamped) = (self.sequencer.watermark(), self.sequencer.clamped());
+        Judged { batch, understood, found, verdicts, watermark, clamped }
     }
 
     /// The state of everything, to be continued from.
     #[must_use]
     pub fn save(&self) -> State {
-        let mut state = Blueprint::sequencer_state(&self.sequencer);
+        let mut state = Blueprint::line_state(&self.sequencer, &self.flows);
         self.shard.save(&mut state);
         self.ensemble.save(&mut state);
         state
