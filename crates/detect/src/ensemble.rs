@@ -289,8 +289,8 @@ impl Place {
 
 /// The line, cut to a bounded length at a character's boundary.
 fn evidence(event: &Event, limit: usize) -> Evidence {
-    let text = &event.raw[..event.raw.len().min(limit)];
-    let text = String::from_utf8_lossy(text).trim_end_matches('\u{fffd}').to_owned();
+    let shown = event.shown();
+    let text = String::from_utf8_lossy(&shown[..shown.len().min(limit)]).trim_end_matches('\u{fffd}').to_owned();
     Evidence { file: event.origin.name.clone(), line: event.position.line, text: text.into() }
 }
 

@@ -132,7 +132,8 @@ pub fn hits(rules: &Arc<Rules>, event: &Event) -> Vec<Hit> {
 
 impl Detector for Signatures {
     fn observe(&mut self, events: Events<'_>, findings: &mut Findings) {
-        for (at, event) in events.iter() {
+        // A flow that came as a binary row has no text that could hold anything.
+        for (at, event) in events.iter().filter(|(_, event)| !event.raw.is_empty()) {
             self.inspect(event);
             if !self.inspector.hits().is_empty() {
                 self.judge(at, event, findings);

@@ -123,6 +123,11 @@ impl<R: Read> Capture<R> {
         }
     }
 
+    /// What it is read from. Nothing may be read there by others; but more may be put there.
+    pub fn get_mut(&mut self) -> &mut R {
+        &mut self.input
+    }
+
     fn next_pcap(&mut self) -> Result<Option<Frame<'_>>, CaptureError> {
         let Some(head) = self.head::<16>()? else { return Ok(None) };
         let word = |at: usize| word(self.big, &head, at);

@@ -1,3 +1,4 @@
+use std::borrow::Cow;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -172,6 +173,15 @@ impl Event {
     #[must_use]
     pub fn text(&self, text: Text) -> &[u8] {
         text.of(&self.raw, &self.decoded)
+    }
+
+    /// What people are shown of it: the record's text or, of a flow that came as a binary row, a line that tells of it.
+    #[must_use]
+    pub fn shown(&self) -> Cow<'_, [u8]> {
+        match &self.detail {
+            Detail::Flow(flow) if self.raw.is_empty() => Cow::Owned(flow.line(self.client, self.duration).into_bytes()),
+            _ => Cow::Borrowed(&self.raw),
+        }
     }
 
     #[inline]

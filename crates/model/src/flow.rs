@@ -1,4 +1,6 @@
-use std::net::{IpAddr, Ipv4Addr};
+use std::fmt::Write;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::time::Duration;
 
 use crate::Text;
 
@@ -103,6 +105,45 @@ impl Flow {
             132 => "sctp",
             _ => "",
         }
+    }
+
+    /// One line for people: `tcp 192.0.2.7:4444 > 198.51.100.2:22 SR, 2 packets, 84 bytes, attempted`.
+    #[must_use]
+    pub fn line(&self, source: Option<IpAddr>, duration: Duration) -> String {
+        let mut line = match self.transport() {
+            "" => format!("protocol-{}", self.protocol),
+            name => name.to_owned(),
+        };
+        let end = |address: IpAddr, port: u16| match (self.icmp(), port) {
+            (Some(_), _) | (None, 0) => address.to_string(),
+            _ => SocketAddr::new(address, port).to_string(),
+        };
+        // Writing into a string does not fail.
+        let _ = match source {
+            Some(source) => write!(line, " {} > ", end(source, self.source_port)),
+            None => write!(line, " ? > "),
+        };
+        line += &end(self.destination, self.destination_port);
+        if let Some((kind, code)) = self.icmp() {
+            let _ = write!(line, " type {kind} code {code}");
+        }
+        if self.tcp_flags != 0 {
+            line.push(' ');
+            let flags = "FSRPAUEC".chars().enumerate().filter(|(bit, _)| self.tcp_flags >> bit & 1 == 1);
+            line.extend(flags.map(|(_, letter)| letter));
+        }
+        let _ = write!(line, ", {} packets, {} bytes", self.packets, self.bytes);
+        if self.reverse_packets > 0 {
+            let _ = write!(line, ", back {} packets, {} bytes", self.reverse_packets, self.reverse_bytes);
+        }
+        if !duration.is_zero() {
+            let _ = write!(line, ", {:.3} s", duration.as_secs_f64());
+        }
+        for word in [self.state.name(), self.action.name()].into_iter().filter(|word| !word.is_empty()) {
+            line += ", ";
+            line += word;
+        }
+        line
     }
 
     /// The number of a protocol by its usual name in any case, or by its number; 0 for others.
@@ -234,6 +275,28 @@ mod tests {
         let ping = Flow { protocol: Flow::ICMP, destination_port: 8 << 8, ..Flow::default() };
         assert_eq!(ping.icmp(), Some((8, 0)));
         assert_eq!(Flow { protocol: Flow::TCP, ..ping }.icmp(), None);
+    }
+
+    #[test]
+    fn a_flow_is_told_in_one_line() {
+        let flow = Flow {
+            destination: "198.51.100.2".parse().unwrap(),
+            source_port: 4_444,
+            destination_port: 22,
+            protocol: Flow::TCP,
+            tcp_flags: 6,
+            packets: 2,
+            bytes: 84,
+            state: ConnectionState::Attempted,
+            ..Flow::default()
+        };
+        let line = flow.line("192.0.2.7".parse().ok(), Duration::ZERO);
+        assert_eq!(line, "tcp 192.0.2.7:4444 > 198.51.100.2:22 SR, 2 packets, 84 bytes, attempted");
+        let ping = Flow { protocol: Flow::ICMP, destination_port: 8 << 8, tcp_flags: 0, reverse_packets: 1, ..flow };
+        assert_eq!(
+            ping.line(None, Duration::from_millis(1_500)),
+            "icmp ? > 198.51.100.2 type 8 code 0, 2 packets, 84 bytes, back 1 packets, 0 bytes, 1.500 s, attempted"
+        );
     }
 
     #[test]

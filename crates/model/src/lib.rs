@@ -7,6 +7,7 @@
 //! [`Anomaly`] is verdicts that belong together, stored and listed; an *alert* is the telling of it to people.
 
 mod anomaly;
+mod datagram;
 mod entity;
 mod event;
 mod field;
@@ -22,6 +23,7 @@ mod text;
 mod time;
 
 pub use anomaly::{Anomaly, AnomalyId, Evidence, State};
+pub use datagram::Datagram;
 pub use entity::{Entity, Keys, PARTITIONS, Scope, hash, partition};
 pub use event::{Clock, Detail, Event, Level, Log, Web};
 pub use field::{Field, Value};

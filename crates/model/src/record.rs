@@ -53,6 +53,30 @@ pub struct Reading {
     pub host: Option<Box<str>>,
 }
 
+impl Position {
+    /// So many bits of an event's offset tell the events of one record apart.
+    const WITHIN: u32 = 20;
+
+    /// Where one of several events of a record begins: each has an offset of its own.
+    #[must_use]
+    pub const fn within(self, number: usize) -> Position {
+        Position { offset: self.offset << Self::WITHIN | number as u64, line: self.line }
+    }
+}
+
+impl Reading {
+    /// The format of records that are datagrams with flows: the body is a [`Datagram`](crate::Datagram).
+    pub const DATAGRAMS: &str = "netflow";
+    /// The format of records that are consecutive pieces of one file of captured packets; an empty one is its end.
+    pub const CAPTURE: &str = "pcap";
+
+    /// Whether what a record means depends on those before it, so that it has to be read in their order.
+    #[must_use]
+    pub fn is_in_order(&self) -> bool {
+        matches!(self.format.as_deref(), Some(Reading::DATAGRAMS | Reading::CAPTURE))
+    }
+}
+
 impl Origin {
     #[must_use]
     pub fn new(name: impl Into<Box<str>>) -> Arc<Origin> {

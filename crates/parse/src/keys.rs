@@ -51,7 +51,7 @@ impl std::fmt::Write for Shown {
 }
 
 /// Sets the keys of an event whose texts and skeleton are set.
-pub(crate) fn set(event: &mut Event) {
+pub fn set(event: &mut Event) {
     let mut keys = event.keys;
     keys.set(Scope::Source, event.origin.id.max(1));
     match event.client {

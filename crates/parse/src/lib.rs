@@ -14,7 +14,7 @@ mod extract;
 mod firewall;
 mod flows;
 mod header;
-mod keys;
+pub mod keys;
 mod level;
 mod line;
 mod names;

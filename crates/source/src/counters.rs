@@ -26,6 +26,8 @@ pub mod loss {
     pub const INTAKE_FULL: &str = "intake_full";
     /// Datagrams that the kernel dropped because its receive buffer was full.
     pub const KERNEL: &str = "kernel_drops";
+    /// Datagrams and connections of senders that nobody allowed.
+    pub const NOT_ALLOWED: &str = "not_allowed";
     /// Attempts at files that could not be read.
     pub const UNREADABLE: &str = "unreadable";
     /// Compressed files among those to be followed: nobody appends lines to them.

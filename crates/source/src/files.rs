@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use bytes::{Bytes, BytesMut};
-use lapwing_model::{Origin, Reading, Record, Timestamp};
+use lapwing_model::{Origin, Position, Reading, Record, Timestamp};
 
 use crate::counters::{Tally, loss};
 use crate::find::{Input, find};
@@ -133,6 +133,7 @@ impl Files {
             origin,
             framer: Framer::new(self.reader.max_line),
             joiner: self.reader.multiline.then(Joiner::default),
+            capture: None,
             ended: false,
             failed: None,
         }))
@@ -211,6 +212,8 @@ struct Stream {
     origin: Arc<Origin>,
     framer: Framer,
     joiner: Option<Joiner>,
+    /// It is no text but a file of captured packets.
+    capture: Option<Pieces>,
     ended: bool,
     /// Why it ended early; told after what could be read.
     failed: Option<io::Error>,
@@ -219,6 +222,9 @@ struct Stream {
 impl Stream {
     /// A block of records; none at the end.
     fn records(&mut self, chunks: &mut Chunks, tally: &Tally) -> Vec<Record> {
+        if self.capture.is_some() {
+            return self.piece(chunks, tally).into_iter().collect();
+        }
         let mut records = Vec::with_capacity(if self.ended { 0 } else { BLOCK });
         let (mut bytes, mut blank) = (0, 0);
         while records.len() < BLOCK && bytes < BLOCK_BYTES {
@@ -235,6 +241,9 @@ impl Stream {
                 },
                 None => {
                     self.read(chunks);
+                    if self.capture.is_some() {
+                        return self.piece(chunks, tally).into_iter().collect();
+                    }
                     continue;
                 }
             };
@@ -260,7 +269,7 @@ impl Stream {
         Record { body: line.body, origin: Arc::clone(&self.origin), position: line.position, received: self.received }
     }
 
-    fn read(&mut self, chunks: &mut Chunks) {
+    fn chunk(&mut self, chunks: &mut Chunks) -> Bytes {
         let (chunk, end) = chunks.fill(&mut self.source);
         match end {
             Ok(ended) => self.ended = ended,
@@ -269,12 +278,62 @@ impl Stream {
                 self.failed = Some(cause);
             }
         }
-        let marked = self.framer.position().offset == 0 && self.framer.pending() == 0 && chunk.starts_with(BYTE_ORDER_MARK);
+        chunk
+    }
+
+    /// The next piece of a capture; an empty one at its end, and then none.
+    fn piece(&mut self, chunks: &mut Chunks, tally: &Tally) -> Option<Record> {
+        let first = self.capture.as_mut()?.first.take();
+        let body = match first {
+            Some(chunk) => chunk,
+            None if self.ended => Bytes::new(),
+            None => self.chunk(chunks),
+        };
+        let pieces = self.capture.as_mut().filter(|pieces| !pieces.over)?;
+        pieces.over = body.is_empty();
+        let position = Position { offset: pieces.offset, line: 0 };
+        pieces.offset += body.len() as u64;
+        tally.received(1, body.len());
+        Some(self.record(Line { body, position, cut: false }))
+    }
+
+    fn read(&mut self, chunks: &mut Chunks) {
+        let chunk = self.chunk(chunks);
+        let first = self.framer.position().offset == 0 && self.framer.pending() == 0;
+        if first && self.origin.reading.format.is_none() && is_capture(&chunk) {
+            let reading = Reading { format: Some(Reading::CAPTURE.into()), ..self.origin.reading.clone() };
+            self.origin = Origin::read_as(self.origin.name.clone(), reading);
+            self.capture = Some(Pieces { first: Some(chunk), offset: 0, over: false });
+            return;
+        }
+        let marked = first && chunk.starts_with(BYTE_ORDER_MARK);
         if marked {
             self.framer.skip(BYTE_ORDER_MARK.len() as u64);
         }
         self.framer.feed(if marked { chunk.slice(BYTE_ORDER_MARK.len()..) } else { chunk });
     }
+}
+
+/// Where in a capture its reader is.
+struct Pieces {
+    /// What showed that it is one.
+    first: Option<Bytes>,
+    offset: u64,
+    /// Its end was told.
+    over: bool,
+}
+
+/// Whether bytes are the beginning of a file of captured packets: pcap in either byte order, of micro- or nanoseconds
+/// (draft-ietf-opsawg-pcap), or pcapng.
+fn is_capture(head: &[u8]) -> bool {
+    matches!(
+        head,
+        [0xa1, 0xb2, 0xc3, 0xd4, ..]
+            | [0xd4, 0xc3, 0xb2, 0xa1, ..]
+            | [0xa1, 0xb2, 0x3c, 0x4d, ..]
+            | [0x4d, 0x3c, 0xb2, 0xa1, ..]
+            | [0x0a, 0x0d, 0x0d, 0x0a, ..]
+    )
 }
 
 /// What some programs put before UTF-8 text; no part of the first line.

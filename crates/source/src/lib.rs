@@ -8,18 +8,23 @@
 
 mod block;
 mod counters;
+mod datagrams;
 mod error;
 pub mod files;
 mod find;
 pub mod frames;
 pub mod lines;
 mod listen;
+mod messages;
 pub mod multiline;
+mod network;
 mod push;
 mod senders;
 pub mod tls;
 mod unpack;
 
+pub mod ipfix_tcp;
+pub mod netflow;
 pub mod stdin;
 pub mod syslog_tcp;
 pub mod syslog_tls;
@@ -39,6 +44,7 @@ use tokio::sync::watch;
 pub use block::{Accepted, BLOCK, BLOCK_BYTES, Block, Bookmark, Closed, Intake, NotTaken, Refused, intake};
 pub use counters::{Counters, Tally, loss};
 pub use error::SourceError;
+pub use network::{Network, NotANetwork};
 
 /// Where each source was when the state was saved last, by [`Bookmark::key`].
 pub type Bookmarks = HashMap<Box<str>, Vec<u8>>;
@@ -54,6 +60,11 @@ pub trait Source: Send {
     /// The address it listens on, where it does: the real one, also when the settings asked for port 0.
     fn address(&self) -> Option<SocketAddr> {
         None
+    }
+
+    /// All of them, where there are several.
+    fn addresses(&self) -> Vec<SocketAddr> {
+        self.address().into_iter().collect()
     }
 
     /// Reads until the end of the input, until `context.stop` is true or its sender gone, or until the intake is closed.
@@ -107,6 +118,8 @@ macro_rules! sources {
 }
 
 sources! {
+    ipfix_tcp
+    netflow
     stdin
     syslog_tcp
     syslog_tls

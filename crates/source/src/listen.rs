@@ -16,9 +16,10 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use crate::counters::{Tally, loss};
+use crate::network::{self, Network};
 use crate::push::{self, Cutter, Ended, Feed, Shared, stopped};
 use crate::senders::{Sender, Senders};
-use crate::{Context, SourceError, frames, lines};
+use crate::{Context, SourceError, frames, lines, messages};
 
 /// How much is read from a connection at once, in bytes. An idle connection holds no buffer.
 const READ: usize = 64 << 10;
@@ -52,10 +53,16 @@ pub(crate) struct Limits {
 }
 
 /// How records are cut from the stream.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) enum Framing {
-    Lines { multiline: bool },
+    Lines {
+        multiline: bool,
+    },
     Syslog,
+    /// From these networks only, where any are named.
+    Ipfix {
+        allow: Vec<Network>,
+    },
 }
 
 /// Whom records are said to come from.
@@ -153,6 +160,12 @@ impl Desk {
     }
 
     fn seat(&mut self, stream: TcpStream, peer: SocketAddr) -> Option<Connection> {
+        if let Framing::Ipfix { allow } = &self.framing
+            && !network::allows(allow, peer.ip())
+        {
+            self.shared.tally.lost(loss::NOT_ALLOWED, 1);
+            return None;
+        }
         let Ok(permit) = Arc::clone(&self.free).try_acquire_owned() else {
             self.shared.tally.lost(loss::CONNECTION_LIMIT, 1);
             return None;
@@ -165,9 +178,10 @@ impl Desk {
             }
         };
         let tally = Arc::clone(&shared.tally);
-        let (cutter, multiline) = match self.framing {
-            Framing::Lines { multiline } => (Cutter::Lines(lines::Framer::new(self.limits.max_line)), multiline),
+        let (cutter, multiline) = match &self.framing {
+            Framing::Lines { multiline } => (Cutter::Lines(lines::Framer::new(self.limits.max_line)), *multiline),
             Framing::Syslog => (Cutter::Syslog(frames::Framer::new(self.limits.max_line)), false),
+            Framing::Ipfix { .. } => (Cutter::Ipfix(messages::Framer::new(peer)), false),
         };
         Some(Connection {
             stream: Stream::Plain(stream),

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use crate::counters::{Tally, loss};
 use crate::lines::Line;
 use crate::multiline::Joiner;
-use crate::{Accepted, BLOCK, BLOCK_BYTES, Block, Context, Intake, frames, lines};
+use crate::{Accepted, BLOCK, BLOCK_BYTES, Block, Context, Intake, frames, lines, messages};
 
 /// A block is put this long after its first record at the latest.
 const LINGER: Duration = Duration::from_millis(5);
@@ -32,6 +32,8 @@ pub(crate) const LOSSES: [&str; 4] = [loss::TOO_LONG, loss::BLANK, loss::REFUSED
 pub(crate) enum Ended {
     /// The pipeline has ended.
     Closed,
+    /// The stream is of something else than it should be.
+    Foreign,
     /// The journal refused a block.
     Refused,
 }
@@ -83,6 +85,7 @@ impl Shared {
 pub(crate) enum Cutter {
     Lines(lines::Framer),
     Syslog(frames::Framer),
+    Ipfix(messages::Framer),
 }
 
 impl Cutter {
@@ -90,6 +93,7 @@ impl Cutter {
         match self {
             Cutter::Lines(framer) => framer.feed(chunk),
             Cutter::Syslog(framer) => framer.feed(chunk),
+            Cutter::Ipfix(framer) => framer.feed(chunk),
         }
     }
 
@@ -97,6 +101,7 @@ impl Cutter {
         match self {
             Cutter::Lines(framer) => framer.next_line(),
             Cutter::Syslog(framer) => framer.next_line(),
+            Cutter::Ipfix(framer) => framer.next_line(),
         }
     }
 
@@ -104,6 +109,7 @@ impl Cutter {
         match self {
             Cutter::Lines(framer) => framer.finish(),
             Cutter::Syslog(framer) => framer.finish(),
+            Cutter::Ipfix(framer) => framer.finish(),
         }
     }
 
@@ -111,6 +117,7 @@ impl Cutter {
         match self {
             Cutter::Lines(framer) => framer.pending(),
             Cutter::Syslog(framer) => framer.pending(),
+            Cutter::Ipfix(framer) => framer.pending(),
         }
     }
 
@@ -118,6 +125,8 @@ impl Cutter {
         match self {
             Cutter::Lines(framer) => framer.limit(max),
             Cutter::Syslog(framer) => framer.limit(max),
+            // A message tells its length, in 16 bits.
+            Cutter::Ipfix(_) => {}
         }
     }
 
@@ -129,6 +138,7 @@ impl Cutter {
                 tally.lost(loss::TOO_LONG, framer.take_too_long());
                 tally.lost(loss::MALFORMED, framer.take_broken());
             }
+            Cutter::Ipfix(framer) => tally.lost(loss::MALFORMED, framer.take_broken()),
         }
     }
 }
@@ -177,6 +187,10 @@ impl Feed {
             }
         }
         self.framer.count(&self.shared.tally);
+        if matches!(&self.framer, Cutter::Ipfix(framer) if framer.is_lost()) {
+            self.finish().await?;
+            return Err(Ended::Foreign);
+        }
         Ok(())
     }
 

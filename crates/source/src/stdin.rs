@@ -121,7 +121,7 @@ async fn pump(feed: &mut Feed, chunks: &mut mpsc::Receiver<Chunk>, context: Cont
 fn counted(result: Result<(), Ended>) -> Result<(), Closed> {
     match result {
         Err(Ended::Closed) => Err(Closed),
-        Ok(()) | Err(Ended::Refused) => Ok(()),
+        Ok(()) | Err(Ended::Refused | Ended::Foreign) => Ok(()),
     }
 }
 

@@ -25,6 +25,7 @@ pub struct Config {
     pub server: server::Settings,
     pub rules: Rules,
     pub templates: template::Settings,
+    pub flows: pipeline::Flows,
     pub detectors: lapwing_detect::Settings,
     pub ensemble: EnsembleSettings,
     pub alerts: Alerts,
@@ -121,7 +122,13 @@ impl Config {
         }
         let (settings, mode) = (self.detectors.clone(), self.ensemble.mode);
         let detectors = Setup { settings, mode, rulebook, ..Setup::default() };
-        Ok(Blueprint { detectors, ensemble: self.ensemble.clone(), templates: self.templates.clone(), ..Blueprint::default() })
+        Ok(Blueprint {
+            detectors,
+            ensemble: self.ensemble.clone(),
+            templates: self.templates.clone(),
+            flows: self.flows.clone(),
+            ..Blueprint::default()
+        })
     }
 
     /// The rules and behaviours that are to be loaded, what is wrong with the others, and what is probably misspelt in any.

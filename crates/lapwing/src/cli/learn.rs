@@ -17,7 +17,7 @@ use lapwing_store::snapshot::{self, Snapshot};
 use super::config::Config;
 use super::model::{self, Learned, Opened, Reads};
 use super::{Exit, Failed};
-use crate::pipeline::{Engine, SNAPSHOT_VERSION, clock};
+use crate::pipeline::{Engine, FLOWS, SNAPSHOT_VERSION, clock};
 
 /// Learn what is normal from history: warms the detectors, alerts nobody.
 ///
@@ -67,9 +67,10 @@ pub fn run(args: &Learn, config: &Config) -> Result<Exit, Failed> {
             (None, _) => true,
             (Some(only), session) => session.is_some_and(|session| only.contains(&*session.name)),
         };
-        let judged = engine.judge_only(&block?.records, wanted);
-        lines += judged.batch.events.len() as u64;
-        judged.batch.events.iter().for_each(|event| history.add(event));
+        engine.judge_wanted(&block?.records, wanted, |judged| {
+            lines += judged.batch.events.len() as u64;
+            judged.batch.events.iter().for_each(|event| history.add(event));
+        });
     }
     engine.finish();
     let state = engine.save();
@@ -161,7 +162,8 @@ impl Target {
     /// Puts a state in place of that before; what else a snapshot has (bookmarks, open anomalies) stays. Answers its size.
     fn write(&self, state: State, session: Option<String>, more: Learned) -> Result<u64, Failed> {
         // A file of history falls silent where it ends: nobody is to be told so later.
-        let sounds = |name: &str| name.starts_with("silence/");
+        // And what a service's exporters told of their templates is not in files.
+        let sounds = |name: &str| name.starts_with("silence/") || name == FLOWS;
         let state = state.into_iter().filter(|(name, _)| !sounds(name));
         match self {
             Target::Model { directory, before } => {

@@ -12,7 +12,7 @@ use super::config::Config;
 use super::model::Reads;
 use super::show::{self, Paint, thousands};
 use super::{Exit, Failed};
-use crate::pipeline::Sequencer;
+use crate::pipeline::{FlowReader, Parts, Sequencer};
 
 /// Print the templates of a log by how often they occur, with an example each.
 #[derive(Debug, Args)]
@@ -57,18 +57,23 @@ struct TemplateRow {
 /// Where files cannot be read or output cannot be written.
 pub fn run(args: &Patterns, config: &Config, paint: Paint) -> Result<Exit, Failed> {
     let blueprint = args.reads.blueprint(config)?;
-    let mut parser = blueprint.parser();
+    let (mut parser, mut flows) = (blueprint.parser(), FlowReader::new(&config.flows, None));
     let mut sequencer = blueprint.sequencer(None).map_err(Failed::new)?;
     let mut lines = Vec::new();
     for block in files::Reader::new(crate::pipeline::clock).open(&args.files)? {
-        let mut events = Vec::new();
+        let mut parts = Parts::default();
         for record in &block?.records {
-            parser.parse(record, &mut events);
+            match record.origin.reading.is_in_order() {
+                true => flows.read(record, &mut parts),
+                false => parser.parse(record, parts.room()),
+            };
         }
-        let batch = sequencer.sequence(events);
-        if args.per_line {
-            let session = |event: &Event| event.entity_of(Scope::Session).map(|session| session.name);
-            lines.extend(batch.events.iter().map(|event| (event.position.line, event.template, session(event))));
+        for (_, events) in parts.batches() {
+            let batch = sequencer.sequence(events);
+            if args.per_line {
+                let session = |event: &Event| event.entity_of(Scope::Session).map(|session| session.name);
+                lines.extend(batch.events.iter().map(|event| (event.position.line, event.template, session(event))));
+            }
         }
     }
     let mut out = std::io::BufWriter::new(std::io::stdout().lock());

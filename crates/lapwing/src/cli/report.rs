@@ -41,6 +41,6 @@ impl Summary {
             self.formats.insert("text", text);
         }
         self.parsed = self.formats.values().sum();
-        self.unparsed = self.lines - self.parsed;
+        self.unparsed = self.lines.saturating_sub(self.parsed);
     }
 }

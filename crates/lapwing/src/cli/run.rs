@@ -70,7 +70,7 @@ async fn serve(reads: &Reads, config: &Config) -> Result<Exit, Failed> {
             bookmarks: bookmarks.clone(),
             counters: counters.clone(),
         };
-        announce(source.name(), source.address());
+        announce(source.name(), &source.addresses());
         let running = source.run(context);
         tasks.spawn(async move { running.await.map_err(|error| error.to_string()) });
     }
@@ -80,7 +80,7 @@ async fn serve(reads: &Reads, config: &Config) -> Result<Exit, Failed> {
     }
     tasks.spawn(reload(config.rules.clone(), look, live.reload.clone(), signal(SignalKind::hangup())?, stopping.clone()));
     if let Some(listener) = listener {
-        announce("http", Some(listener.address()));
+        announce("http", &[listener.address()]);
         tasks.spawn(listener.counting(counters).serve(live, stopping));
     } else {
         drop(live);
@@ -207,9 +207,11 @@ fn sinks(config: &Config) -> Result<Vec<Box<dyn Sink>>, Failed> {
     Ok(sinks)
 }
 
-fn announce(name: &str, address: Option<std::net::SocketAddr>) {
-    match address {
-        Some(address) => tracing::info!("listening: {name} {address}"),
-        None => tracing::info!("reading: {name}"),
+fn announce(name: &str, addresses: &[std::net::SocketAddr]) {
+    for address in addresses {
+        tracing::info!("listening: {name} {address}");
+    }
+    if addresses.is_empty() {
+        tracing::info!("reading: {name}");
     }
 }

@@ -50,6 +50,9 @@ pub enum Output {
     Csv,
 }
 
+/// What a piece of a file of captured packets is understood as.
+const CAPTURED: Understood = Understood::As("capture");
+
 /// Anomalies that a scan keeps; beyond it the mildest are dropped and counted.
 const KEPT: usize = 20_000;
 
@@ -141,9 +144,15 @@ impl Gathering {
 
     fn take(&mut self, outcome: &Outcome<'_>) {
         let summary = &mut self.summary;
-        summary.lines += outcome.understood.len() as u64;
+        // Of a capture what counts is its flows, not the pieces that it was read in.
+        let pieces = outcome.understood.iter().filter(|understood| **understood == CAPTURED).count();
+        summary.lines += (outcome.understood.len() - pieces + outcome.captured) as u64;
+        if outcome.captured > 0 {
+            *summary.formats.entry("capture").or_default() += outcome.captured as u64;
+        }
         for understood in outcome.understood {
             match understood {
+                piece if *piece == CAPTURED => {}
                 Understood::As(format) => *summary.formats.entry(format).or_default() += 1,
                 Understood::AsText => self.text += 1,
                 Understood::Broken(reason) => *summary.losses.entry(reason).or_default() += 1,

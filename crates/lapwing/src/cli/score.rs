@@ -77,7 +77,7 @@ pub fn by_line(blueprint: &Blueprint, files: &[String], mut each: impl FnMut(Row
     let mut engine = Engine::new(blueprint).map_err(Failed::new)?;
     let mut held = Held::default();
     for block in files::Reader::new(crate::pipeline::clock).open(files)? {
-        take(&mut held, &engine.judge(&block?.records));
+        engine.judge_each(&block?.records, |judged| take(&mut held, &judged));
         held.release(HELD).try_for_each(&mut each)?;
     }
     held.release(0).try_for_each(each)

@@ -88,18 +88,20 @@ impl Desking {
         self.tell();
         self.count(&joined, now, minute);
         self.joiner.recycle(joined.batch);
-        if let Some(bookmark) = joined.memo.bookmark {
+        // Only what is through as a whole is done with.
+        let Some(memo) = joined.memo else { return };
+        if let Some(bookmark) = memo.bookmark {
             if bookmark.place.is_empty() {
                 self.bookmarks.remove(&bookmark.key);
             } else {
                 self.bookmarks.insert(bookmark.key, bookmark.place);
             }
         }
-        if joined.memo.caught_up {
+        if memo.caught_up {
             self.ready.send_replace(true);
         }
         if let Some(state) = joined.state {
-            self.snapshot(state, joined.memo.sequence, now, joined.figures.watermark);
+            self.snapshot(state, memo.sequence, now, joined.figures.watermark);
         }
     }
 
@@ -161,7 +163,7 @@ impl Desking {
             self.write_minute(minute);
             minute.start = start;
         }
-        minute.events += joined.understood.len() as u64;
+        minute.events += joined.batch.events.len() as u64;
     }
 
     fn write_minute(&self, minute: &mut Minute) {

@@ -3,16 +3,18 @@
 use std::sync::Arc;
 
 use lapwing_detect::{Batch, Ensemble, Findings, Found, Marks, Rulebook, Shard, State};
-use lapwing_model::{Event, Keys, Record, Scope, Verdict};
+use lapwing_model::{Event, Keys, Record, Scope, Timestamp, Verdict};
 use lapwing_parse::{Parser, Understood};
 
 use super::Blueprint;
+use super::flows::{FlowReader, Parts};
 use super::sequencer::Sequencer;
 
 /// Parses, judges and concludes at once; remembers like the pipeline does, with the same outcome.
 #[derive(Debug)]
 pub struct Engine {
     parser: Parser,
+    flows: FlowReader,
     sequencer: Sequencer,
     shard: Shard,
     ensemble: Ensemble,
@@ -28,6 +30,10 @@ pub struct Judged {
     /// What each detector found, in input order.
     pub found: Vec<Found>,
     pub verdicts: Vec<Verdict>,
+    /// Event time so far.
+    pub watermark: Timestamp,
+    /// How many events so far told of an absurd time.
+    pub clamped: u64,
 }
 
 impl Engine {
@@ -38,6 +44,7 @@ impl Engine {
     pub fn new(blueprint: &Blueprint) -> Result<Engine, String> {
         Ok(Engine {
             parser: blueprint.parser(),
+            flows: blueprint.flow_reader(None),
             sequencer: blueprint.sequencer(None)?,
             shard: blueprint.shard(0, 1, None)?,
             ensemble: blueprint.ensemble(None)?,
@@ -45,18 +52,35 @@ impl Engine {
         })
     }
 
-    /// Judges at most [`lapwing_detect::BATCH_EVENTS`] records.
+    /// Judges at most [`lapwing_detect::BATCH_EVENTS`] records, of which each tells of one event: lines.
     pub fn judge(&mut self, records: &[Record]) -> Judged {
-        self.judge_only(records, |_| true)
+        let mut events = Vec::with_capacity(records.len());
+        let understood = records.iter().map(|record| self.parser.parse(record, &mut events)).collect();
+        let batch = self.sequencer.sequence(events);
+        self.conclude(batch, understood)
+    }
+
+    /// Judges records of any kind. Where they tell of more events than one batch holds, there are several outcomes; the first
+    /// says what the records were understood as.
+    pub fn judge_each(&mut self, records: &[Record], each: impl FnMut(Judged)) {
+        self.judge_wanted(records, |_| true, each);
     }
 
     /// The same for events that are wanted; the others are as if they had not been.
-    pub fn judge_only(&mut self, records: &[Record], wanted: impl Fn(&Event) -> bool) -> Judged {
-        let mut events = Vec::with_capacity(records.len());
-        let understood = records.iter().map(|record| self.parser.parse(record, &mut events)).collect();
-        events.retain(wanted);
-        let batch = self.sequencer.sequence(events);
-        self.conclude(batch, understood)
+    pub fn judge_wanted(&mut self, records: &[Record], wanted: impl Fn(&Event) -> bool, mut each: impl FnMut(Judged)) {
+        let mut parts = Parts::beginning_with(Vec::with_capacity(records.len()));
+        let mut understood = Vec::with_capacity(records.len());
+        for record in records {
+            understood.push(match record.origin.reading.is_in_order() {
+                true => self.flows.read(record, &mut parts),
+                false => self.parser.parse(record, parts.room()),
+            });
+        }
+        for (_, mut events) in parts.batches() {
+            events.retain(&wanted);
+            let batch = self.sequencer.sequence(events);
+            each(self.conclude(batch, std::mem::take(&mut understood)));
+        }
     }
 
     /// The input is at its end: nothing will come any more.
@@ -71,13 +95,14 @@ impl Engine {
         self.shard.judge(&batch, &mut findings);
         let found = Findings::in_order([findings]);
         let verdicts = self.ensemble.conclude(&batch, found.clone());
-        Judged { batch, understood, found, verdicts }
+        let (watermark, clamped) = (self.sequencer.watermark(), self.sequencer.clamped());
+        Judged { batch, understood, found, verdicts, watermark, clamped }
     }
 
     /// The state of everything, to be continued from.
     #[must_use]
     pub fn save(&self) -> State {
-        let mut state = Blueprint::sequencer_state(&self.sequencer);
+        let mut state = Blueprint::line_state(&self.sequencer, &self.flows);
         self.shard.save(&mut state);
         self.ensemble.save(&mut state);
         state

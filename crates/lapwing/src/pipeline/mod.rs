@@ -4,6 +4,7 @@ mod by_session;
 mod desk;
 mod engine;
 mod entry;
+mod flows;
 mod handle;
 mod journal;
 mod keeping;
@@ -15,11 +16,11 @@ mod through;
 mod workers;
 mod write_behind;
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 pub use by_session::BySession;
 pub use engine::{Engine, Judged};
+pub use flows::{Exporters, FlowReader, Flows, Parts};
 pub use handle::{Live, Reload};
 pub use keeping::Keeping;
 use lapwing_detect::{Ensemble, EnsembleSettings, Marks, Setup, Shard, State};
@@ -37,6 +38,7 @@ pub struct Blueprint {
     pub detectors: Setup,
     pub ensemble: EnsembleSettings,
     pub templates: template::Settings,
+    pub flows: Flows,
     /// What people said of earlier anomalies.
     pub marks: Arc<Marks>,
     /// What was learned before; a state that a pipeline is given when it starts comes before it.
@@ -45,9 +47,12 @@ pub struct Blueprint {
     pub session_key: Option<SessionKey>,
 }
 
-/// Sections of a saved state that are the sequencer's; the others are the detectors'.
+/// Sections of a saved state that are the sequencer's; most others are the detectors'.
 const MINER: &str = "sequencer/miner";
 const TIME: &str = "sequencer/time";
+
+/// The section of what is remembered of exporters of flows.
+pub const FLOWS: &str = "flow/decoder";
 
 impl Blueprint {
     fn ensemble(&self, state: Option<&State>) -> Result<Ensemble, String> {
@@ -83,9 +88,16 @@ impl Blueprint {
         Ok(shard)
     }
 
-    fn sequencer_state(sequencer: &Sequencer) -> State {
+    fn flow_reader(&self, state: Option<&State>) -> FlowReader {
+        let saved = state.or(self.warm.as_deref()).and_then(|state| state.get(FLOWS));
+        FlowReader::new(&self.flows, saved.map(Vec::as_slice))
+    }
+
+    /// The state of what stands in line.
+    fn line_state(sequencer: &Sequencer, flows: &FlowReader) -> State {
         let (miner, time) = sequencer.save();
-        BTreeMap::from([(MINER.to_owned(), miner), (TIME.to_owned(), time)])
+        let flows = flows.save().map(|flows| (FLOWS.to_owned(), flows));
+        [(MINER.to_owned(), miner), (TIME.to_owned(), time)].into_iter().chain(flows).collect()
     }
 }
 

@@ -162,6 +162,7 @@ pub fn mined(event: &Event) -> Mined<'_> {
     match &event.detail {
         Detail::Web(web) => Mined::Path { method: event.text(web.method), path: event.path(web) },
         Detail::Log(log) => Mined::Text(event.text(log.message)),
+        Detail::Flow(_) if event.raw.is_empty() => Mined::Text(super::flows::text(event).as_bytes()),
         Detail::Flow(flow) => Mined::Text(event.text(flow.message)),
     }
 }

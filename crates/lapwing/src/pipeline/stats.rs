@@ -55,12 +55,14 @@ impl Stats {
                 Understood::Broken(reason) => *self.unparsed.entry(reason).or_default() += 1,
             }
         }
-        if let Some(event) = joined.batch.events.first() {
+        if let Some(origin) = joined.origin.as_ref().filter(|_| !joined.understood.is_empty()) {
             let broken = joined.understood.iter().filter(|understood| matches!(understood, Understood::Broken(_))).count() as u64;
             if broken > 0 {
-                *self.malformed.entry(event.origin.name.clone()).or_default() += broken;
+                *self.malformed.entry(origin.name.clone()).or_default() += broken;
             }
-            *self.received.entry(event.origin.name.clone()).or_default() += joined.understood.len() as u64;
+            *self.received.entry(origin.name.clone()).or_default() += joined.understood.len() as u64;
+        }
+        if let Some(event) = joined.batch.events.first() {
             self.lag = now.since(event.received);
         }
         for verdict in &joined.verdicts {
@@ -74,6 +76,7 @@ impl Stats {
             // Not told with every batch.
             (self.figures.entities, self.figures.learning) = (before.entities, before.learning);
         }
+        self.figures.exporters = self.figures.exporters.take().or(before.exporters);
     }
 
     /// All records taken in.

@@ -1,6 +1,7 @@
 //! Reads everything there is, once: what `scan` does.
 
-use lapwing_model::{Record, Timestamp, Verdict};
+use lapwing_detect::Batch;
+use lapwing_model::{Event, Reading, Record, Timestamp, Verdict};
 use lapwing_parse::Understood;
 
 use super::workers::{self, Work};
@@ -13,6 +14,8 @@ pub struct Outcome<'a> {
     pub verdicts: &'a [Verdict],
     /// The earliest and the latest time that its events tell of.
     pub span: Option<(Timestamp, Timestamp)>,
+    /// How many of them are flows of captured packets.
+    pub captured: usize,
     /// Event time so far.
     pub watermark: Timestamp,
     /// How many events so far told of an absurd time.
@@ -33,17 +36,15 @@ pub fn through<E: Send + 'static>(
 ) -> Result<(), E> {
     if workers <= 1 {
         let mut engine = Engine::new(blueprint).map_err(&wrong)?;
-        let mut tell = |engine: &Engine, judged: &Judged| {
-            let (watermark, clamped) = (engine.sequencer().watermark(), engine.sequencer().clamped());
-            let span = judged.batch.span;
-            each(Outcome { understood: &judged.understood, verdicts: &judged.verdicts, span, watermark, clamped });
+        let mut tell = |judged: Judged| {
+            let Judged { batch, understood, verdicts, watermark, clamped, .. } = judged;
+            let (span, captured) = (batch.span, captured(&batch));
+            each(Outcome { understood: &understood, verdicts: &verdicts, span, captured, watermark, clamped });
         };
         for records in blocks {
-            let judged = engine.judge(&records?);
-            tell(&engine, &judged);
+            engine.judge_each(&records?, &mut tell);
         }
-        let judged = engine.finish();
-        tell(&engine, &judged);
+        tell(engine.finish());
         return Ok(());
     }
     let (mut feeder, mut joiner) = workers::start::<()>(blueprint, workers, None).map_err(&wrong)?;
@@ -60,8 +61,15 @@ pub fn through<E: Send + 'static>(
     while let Some(joined) = joiner.next() {
         let joined = joined.map_err(|poisoned| wrong(poisoned.to_string()))?;
         let (span, watermark, clamped) = (joined.batch.span, joined.figures.watermark, joined.figures.clamped);
-        each(Outcome { understood: &joined.understood, verdicts: &joined.verdicts, span, watermark, clamped });
+        let captured = captured(&joined.batch);
+        each(Outcome { understood: &joined.understood, verdicts: &joined.verdicts, span, captured, watermark, clamped });
         joiner.recycle(joined.batch);
     }
     reader.join().map_err(|_| wrong("the reader thread panicked".to_owned()))?
+}
+
+fn captured(batch: &Batch) -> usize {
+    let of_capture = |event: &Event| event.origin.reading.format.as_deref() == Some(Reading::CAPTURE);
+    // A batch has one origin.
+    if batch.events.first().is_some_and(of_capture) { batch.events.len() } else { 0 }
 }

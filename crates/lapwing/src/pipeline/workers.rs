@@ -14,14 +14,18 @@ use std::time::Instant;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, never, select, unbounded};
 use lapwing_detect::{Batch, Ensemble, Findings, Marks, Rulebook, Shard, State};
-use lapwing_model::{Event, Record, Timestamp, Verdict};
+use lapwing_model::{Event, Origin, Record, Timestamp, Verdict};
 use lapwing_parse::{Parser, Understood};
 
 use super::Blueprint;
+use super::flows::{Exporters, FlowReader, Parts};
 use super::sequencer::Sequencer;
 
 /// Blocks per worker that may be between the feeder and the joiner at once: enough that none waits for another to finish.
 const IN_FLIGHT: usize = 2;
+
+/// What costs something to count is counted with every so many batches.
+const TOLD_EVERY: u64 = 64;
 
 /// What is to be parsed and judged. `M` is the caller's own and comes back, untouched, with the outcome.
 #[derive(Debug)]
@@ -48,16 +52,20 @@ impl<M> Work<M> {
     }
 }
 
-/// What came of one block.
+/// What came of one block, or of a part of it: records that tell of many flows make several batches.
 #[derive(Debug)]
 pub struct Joined<M> {
     pub batch: Arc<Batch>,
+    /// Where the block came from; none where it had no records.
+    pub origin: Option<Arc<Origin>>,
+    /// What its records were understood as; with the first of its batches.
     pub understood: Vec<Understood>,
     pub verdicts: Vec<Verdict>,
-    /// The state after this batch, where the block asked for it.
+    /// The state after the block, where it asked for it.
     pub state: Option<State>,
     pub figures: Figures,
-    pub memo: M,
+    /// With the last batch of the block.
+    pub memo: Option<M>,
 }
 
 /// How full things are, as of a batch.
@@ -70,6 +78,8 @@ pub struct Figures {
     pub entities: BTreeMap<&'static str, usize>,
     /// How far each kind of detector is that still learns, from 0 to 1.
     pub learning: BTreeMap<&'static str, f32>,
+    /// What came of the datagrams of exporters of flows; told from time to time.
+    pub exporters: Option<Exporters>,
 }
 
 impl Figures {
@@ -130,10 +140,11 @@ enum Part<M> {
 struct Sequenced<M> {
     number: u64,
     batch: Arc<Batch>,
+    origin: Option<Arc<Origin>>,
     understood: Vec<Understood>,
     state: Option<State>,
     figures: Figures,
-    memo: M,
+    memo: Option<M>,
 }
 
 struct Gathered<M> {
@@ -171,7 +182,9 @@ pub fn start<M: Send + 'static>(
     let (judge_in, judge_out): (Vec<_>, Vec<_>) = (0..workers).map(|_| unbounded()).unzip();
     let line = Arc::new(Mutex::new(Line {
         sequencer: blueprint.sequencer(state)?,
+        flows: blueprint.flow_reader(state),
         next: 0,
+        batches: 0,
         waiting: BTreeMap::new(),
         judges: judge_in,
         parsing: workers,
@@ -288,10 +301,12 @@ impl<M> Joiner<M> {
             return None;
         }
         let Gathered { sequenced, findings, mut state } = self.waiting.remove(&self.next)?;
-        let Sequenced { batch, understood, state: sequencer, figures, memo, .. } = sequenced?;
+        let Sequenced { batch, origin, understood, state: line, figures, memo, .. } = sequenced?;
         self.next += 1;
-        // Never empty: each block in flight holds one permit.
-        let _ = self.permits.try_recv();
+        if memo.is_some() {
+            // Never empty: each block in flight holds one permit.
+            let _ = self.permits.try_recv();
+        }
         if let Some(marks) = self.marks.try_iter().last() {
             self.ensemble.heed(marks);
         }
@@ -300,12 +315,12 @@ impl<M> Joiner<M> {
             let _ = self.ensemble.load(model);
         }
         let verdicts = self.ensemble.conclude(&batch, Findings::in_order(findings));
-        let state = sequencer.map(|sequencer| {
-            state.extend(sequencer);
+        let state = line.map(|line| {
+            state.extend(line);
             self.ensemble.save(&mut state);
             state
         });
-        Some(Joined { batch, understood, verdicts, state, figures, memo })
+        Some(Joined { batch, origin, understood, verdicts, state, figures, memo })
     }
 }
 
@@ -332,10 +347,14 @@ impl<M> Iterator for Joiner<M> {
     }
 }
 
-/// Where parsed blocks get back into input order.
+/// Where parsed blocks get back into input order, and where those are read that can only be read in it.
 struct Line<M> {
     sequencer: Sequencer,
+    flows: FlowReader,
+    /// The block that is next.
     next: u64,
+    /// Batches made so far.
+    batches: u64,
     waiting: BTreeMap<u64, Parsed<M>>,
     judges: Vec<Sender<(u64, Arc<Batch>)>>,
     /// Workers that may still parse; when there are none, nothing more will be judged.
@@ -344,8 +363,11 @@ struct Line<M> {
 }
 
 struct Parsed<M> {
+    /// What is still to be read, in order.
+    records: Vec<Record>,
     events: Vec<Event>,
     understood: Vec<Understood>,
+    origin: Option<Arc<Origin>>,
     heartbeat: Option<Timestamp>,
     end: bool,
     rulebook: Option<Rulebook>,
@@ -358,35 +380,59 @@ impl<M> Line<M> {
     fn enter(&mut self, number: u64, parsed: Parsed<M>) {
         self.waiting.insert(number, parsed);
         while let Some(parsed) = self.waiting.remove(&self.next) {
-            self.sequence(self.next, parsed);
+            self.sequence(parsed);
             self.next += 1;
         }
     }
 
-    fn sequence(&mut self, number: u64, parsed: Parsed<M>) {
-        if let Some(model) = &parsed.model {
+    fn sequence(&mut self, parsed: Parsed<M>) {
+        let Parsed { records, events, mut understood, origin, heartbeat, end, mut rulebook, mut model, barrier, memo } = parsed;
+        if let Some(model) = &model {
             Blueprint::renew(&mut self.sequencer, model);
         }
-        let mut batch = match parsed.heartbeat {
-            Some(now) => self.sequencer.heartbeat(now),
-            None if parsed.end => self.sequencer.end(),
-            None => self.sequencer.sequence(parsed.events),
-        };
-        batch.rulebook = parsed.rulebook;
-        batch.model = parsed.model;
-        batch.barrier = parsed.barrier;
-        let state = parsed.barrier.then(|| Blueprint::sequencer_state(&self.sequencer));
-        let batch = Arc::new(batch);
-        let figures = Figures {
+        let mut parts = Parts::beginning_with(events);
+        understood.extend(records.iter().map(|record| self.flows.read(record, &mut parts)));
+        let mut memo = Some(memo);
+        for (last, events) in parts.batches() {
+            let mut batch = match heartbeat {
+                Some(now) => self.sequencer.heartbeat(now),
+                None if end => self.sequencer.end(),
+                None => self.sequencer.sequence(events),
+            };
+            batch.rulebook = rulebook.take();
+            batch.model = model.take();
+            batch.barrier = barrier && last;
+            let state = batch.barrier.then(|| Blueprint::line_state(&self.sequencer, &self.flows));
+            let figures = self.figures(heartbeat.is_some() || barrier);
+            let sequenced = Sequenced {
+                number: self.batches,
+                batch: Arc::new(batch),
+                origin: origin.clone(),
+                understood: std::mem::take(&mut understood),
+                state,
+                figures,
+                memo: if last { memo.take() } else { None },
+            };
+            self.hand_out(sequenced);
+        }
+    }
+
+    fn figures(&self, all: bool) -> Figures {
+        let told = all || self.batches.is_multiple_of(TOLD_EVERY);
+        Figures {
             watermark: self.sequencer.watermark(),
             clamped: self.sequencer.clamped(),
             templates: self.sequencer.miner().len(),
             templates_evicted: self.sequencer.miner().evicted(),
+            exporters: if told { self.flows.exporters() } else { None },
             ..Figures::default()
-        };
+        }
+    }
+
+    fn hand_out(&mut self, sequenced: Sequenced<M>) {
+        let (number, batch) = (self.batches, sequenced.batch.clone());
+        self.batches += 1;
         // A send fails only where the receiver is gone, and then nobody waits for what is sent.
-        let sequenced =
-            Sequenced { number, batch: batch.clone(), understood: parsed.understood, state, figures, memo: parsed.memo };
         let _ = self.parts.send(Part::Batch(sequenced));
         for judge in &self.judges {
             let _ = judge.send((number, batch.clone()));
@@ -448,10 +494,15 @@ impl<M> Worker<M> {
 
     fn parse(&mut self, number: u64, work: Work<M>) {
         let mut events = self.spare.try_recv().unwrap_or_default();
-        events.reserve(work.records.len());
-        let understood = work.records.iter().map(|record| self.parser.parse(record, &mut events)).collect();
-        let Work { heartbeat, end, rulebook, model, barrier, memo, .. } = work;
-        let parsed = Parsed { events, understood, heartbeat, end, rulebook, model, barrier, memo };
+        let Work { mut records, heartbeat, end, rulebook, model, barrier, memo } = work;
+        // A block has one origin.
+        let origin = records.first().map(|record| record.origin.clone());
+        let mut understood = Vec::new();
+        if !origin.as_ref().is_some_and(|origin| origin.reading.is_in_order()) {
+            events.reserve(records.len());
+            understood.extend(records.drain(..).map(|record| self.parser.parse(&record, &mut events)));
+        }
+        let parsed = Parsed { records, events, understood, origin, heartbeat, end, rulebook, model, barrier, memo };
         self.in_line(|line| line.enter(number, parsed));
     }
 
@@ -463,7 +514,7 @@ impl<M> Worker<M> {
             self.shard.save(&mut state);
             state
         });
-        let told = batch.barrier || sequence.is_multiple_of(64);
+        let told = batch.barrier || sequence.is_multiple_of(TOLD_EVERY);
         let memory = told.then(|| Memory { entities: self.shard.entities(), learning: self.shard.learning() });
         let _ = self.parts.send(Part::Judged { sequence, findings, state, memory });
     }

@@ -1,5 +1,5 @@
-//! `GET /metrics`: the same figures for Prometheus, in its base units. Labels are few and ours: never an address, never text
-//! that somebody wrote into a log.
+//! `GET /metrics`: the same figures for Prometheus, in its base units. Labels are few and ours: never text that somebody
+//! wrote into a log, and an address only of who sends syslog or flows, of a bounded number of them.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -9,6 +9,7 @@ use std::sync::{Mutex, PoisonError};
 use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
+use lapwing_flow::Counters;
 use lapwing_model::Severity;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, NoLabelSet, text};
@@ -18,6 +19,9 @@ use prometheus_client::registry::{Registry, Unit};
 use super::App;
 use super::error::{ApiError, ApiResult};
 use crate::pipeline::Stats;
+
+/// One of the things that are counted of an exporter.
+type Count = fn(&Counters) -> &u64;
 
 /// OpenMetrics 1.0, which Prometheus and everything that reads its format takes.
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -80,6 +84,7 @@ impl Collector for Snapshot {
     fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let mut out = Out(encoder);
         self.intake(&mut out)?;
+        self.exporters(&mut out)?;
         self.findings(&mut out)?;
         self.sizes(&mut out)?;
         self.service(&mut out)
@@ -115,6 +120,25 @@ impl Snapshot {
         )?;
         let depths = [("intake", self.intake as f64), ("pipeline", stats.in_flight as f64)];
         out.gauges("lapwing_queue_depth", "Blocks that wait or are being judged", "queue", depths)
+    }
+
+    /// Of as many exporters as are counted by themselves; all others are `other`.
+    fn exporters(&self, out: &mut Out<'_>) -> fmt::Result {
+        let Some(exporters) = &self.stats.figures.exporters else { return Ok(()) };
+        let counts: [(&str, &str, Count); 7] = [
+            ("lapwing_flow_datagrams", "Datagrams with flows, by exporter", |counters| &counters.received),
+            ("lapwing_flow_rows", "Flows decoded, by exporter", |counters| &counters.flows),
+            ("lapwing_flow_malformed", "Datagrams that were wrong somewhere, by exporter", |counters| &counters.malformed),
+            ("lapwing_flow_missing_template", "Sets of data before their template, by exporter", |counters| {
+                &counters.missing_template
+            }),
+            ("lapwing_flow_dropped", "Sets of data dropped for want of a template, by exporter", |counters| &counters.dropped),
+            ("lapwing_flow_lost", "Missing by the exporter's own count, by exporter", |counters| &counters.lost),
+            ("lapwing_flow_times_replaced", "Flows with implausible times, by exporter", |counters| &counters.times_replaced),
+        ];
+        counts.into_iter().try_for_each(|(name, help, count)| {
+            out.counters(name, help, "exporter", exporters.iter().map(|(exporter, counters)| (exporter, count(counters))))
+        })
     }
 
     fn findings(&self, out: &mut Out<'_>) -> fmt::Result {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use axum::extract::State;
+use lapwing_flow::Counters;
 use lapwing_model::Timestamp;
 use lapwing_store::Stats as StoreStats;
 use serde::Serialize;
@@ -29,6 +30,9 @@ pub(super) struct StatsAnswer {
     /// Records not understood, by reason.
     #[schema(value_type = BTreeMap<String, u64>)]
     not_understood: BTreeMap<&'static str, u64>,
+    /// Exporters of flows by address, as many as are counted by themselves; all others are `other`.
+    #[schema(value_type = BTreeMap<String, Exporter>)]
+    exporters: BTreeMap<Box<str>, Exporter>,
     /// What was lost, by reason.
     dropped: BTreeMap<String, u64>,
     /// Findings by detector.
@@ -66,6 +70,40 @@ pub(super) struct StatsAnswer {
     /// Why the service is not well, if it is not.
     trouble: Option<String>,
     store: StoreAnswer,
+}
+
+/// What came of the datagrams of an exporter of flows.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Exporter {
+    datagrams: u64,
+    flows: u64,
+    /// Datagrams that were wrong somewhere.
+    malformed: u64,
+    /// Sets of data that came before their template.
+    missing_template: u64,
+    /// Sets of data dropped for want of a template.
+    dropped: u64,
+    /// How often something was missing by the exporter's own count.
+    gaps: u64,
+    /// How much, in the unit that it counts in.
+    lost: u64,
+    /// Flows with implausible times, for which the time of receipt stands in.
+    times_replaced: u64,
+}
+
+impl Exporter {
+    fn of(counters: &Counters) -> Exporter {
+        Exporter {
+            datagrams: counters.received,
+            flows: counters.flows,
+            malformed: counters.malformed,
+            missing_template: counters.missing_template,
+            dropped: counters.dropped,
+            gaps: counters.gaps,
+            lost: counters.lost,
+            times_replaced: counters.times_replaced,
+        }
+    }
 }
 
 /// How full a queue is.
@@ -119,6 +157,13 @@ fn answer(app: &App, stats: Stats, store: StoreStats) -> StatsAnswer {
         uptime_seconds: app.started.elapsed().as_secs(),
         rates: *app.feed.rates().borrow(),
         dropped: app.losses(&stats),
+        exporters: stats
+            .figures
+            .exporters
+            .iter()
+            .flat_map(|all| all.iter())
+            .map(|(name, counters)| (name.clone(), Exporter::of(counters)))
+            .collect(),
         sources: stats.received,
         formats: stats.parsed,
         not_understood: stats.unparsed,

@@ -13,6 +13,8 @@ pub struct Service {
     child: Child,
     pub http: SocketAddr,
     pub tcp: SocketAddr,
+    pub netflow: Option<SocketAddr>,
+    pub ipfix: Option<SocketAddr>,
     connection: Option<TcpStream>,
 }
 
@@ -43,6 +45,7 @@ impl Service {
             .expect("the binary starts");
         let mut lines = BufReader::new(child.stderr.take().expect("piped")).lines();
         let (mut http, mut tcp, mut said) = (None, None, String::new());
+        let (mut netflow, mut ipfix) = (None, None);
         while http.is_none() {
             let Some(Ok(line)) = lines.next() else {
                 let _ = child.wait();
@@ -51,6 +54,10 @@ impl Service {
             let address = || line.rsplit(' ').next().and_then(|word| word.parse().ok());
             if line.contains("listening: tcp") {
                 tcp = address();
+            } else if line.contains("listening: netflow") {
+                netflow = address();
+            } else if line.contains("listening: ipfix_tcp") {
+                ipfix = address();
             } else if line.contains("listening: http") {
                 http = address();
             }
@@ -60,7 +67,7 @@ impl Service {
         // Whoever does not read what a service says stops it sooner or later.
         std::thread::spawn(move || lines.for_each(drop));
         let unused = SocketAddr::from(([127, 0, 0, 1], 0));
-        Ok(Service { child, http: http.expect("listening"), tcp: tcp.unwrap_or(unused), connection: None })
+        Ok(Service { child, http: http.expect("listening"), tcp: tcp.unwrap_or(unused), netflow, ipfix, connection: None })
     }
 
     pub fn pid(&self) -> u32 {

@@ -1,7 +1,7 @@
 //! Several datagrams with one system call.
 
 use std::io::{self, IoSliceMut};
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::os::fd::AsRawFd;
 
 use nix::sys::socket::{MsgFlags, MultiHeaders, SockaddrStorage, recvmmsg, setsockopt, sockopt};
@@ -15,7 +15,7 @@ const LONGEST: usize = 1 << 16;
 /// Buffers, and what the last call put into them.
 pub(super) struct Receiver {
     buffers: Vec<u8>,
-    got: Vec<(usize, IpAddr)>,
+    got: Vec<(usize, SocketAddr)>,
 }
 
 impl Default for Receiver {
@@ -37,27 +37,23 @@ impl Receiver {
         Ok(self.got.len())
     }
 
-    /// How long a datagram of the last call is, and where it came from.
-    pub(super) fn length(&self, at: usize) -> (usize, IpAddr) {
-        self.got.get(at).copied().unwrap_or((0, NOBODY))
-    }
-
     /// How long all of them are.
     pub(super) fn bytes(&self) -> usize {
         self.got.iter().map(|(length, _)| length).sum()
     }
 
-    pub(super) fn datagrams(&self) -> impl Iterator<Item = (&[u8], IpAddr)> {
+    /// The datagrams of the last call, and where they came from.
+    pub(super) fn datagrams(&self) -> impl Iterator<Item = (&[u8], SocketAddr)> {
         self.buffers.chunks_exact(LONGEST).zip(&self.got).map(|(buffer, &(length, from))| (&buffer[..length.min(LONGEST)], from))
     }
 }
 
-const NOBODY: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+const NOBODY: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
 
-fn address(from: &SockaddrStorage) -> IpAddr {
+fn address(from: &SockaddrStorage) -> SocketAddr {
     match (from.as_sockaddr_in(), from.as_sockaddr_in6()) {
-        (Some(v4), _) => IpAddr::V4(v4.ip()),
-        (_, Some(v6)) => IpAddr::V6(v6.ip()),
+        (Some(v4), _) => SocketAddr::new(v4.ip().into(), v4.port()),
+        (_, Some(v6)) => SocketAddr::new(v6.ip().into(), v6.port()),
         _ => NOBODY,
     }
 }
