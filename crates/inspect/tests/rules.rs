@@ -237,7 +237,9 @@ fn no_value_costs_more_than_a_moment() {
                 eprintln!("skipped: this system does not tell the CPU time of a thread");
                 return;
             };
-            if least > 50.0 {
+            // What is promised holds for what is shipped; tests are optimised a little only, and share their cores.
+            let most = if cfg!(debug_assertions) { 150.0 } else { 50.0 };
+            if least > most {
                 wrong.push(format!("{:?}... as {place} costs {least:.1} ms", &value[..20]));
             }
         }
