@@ -52,7 +52,7 @@ pub struct Inspector {
 
 /// How many values are remembered as clean, and the longest of them. Values are compared byte by byte, so that this changes how
 /// fast something is found, never what.
-const CLEAN: usize = 4096;
+const CLEAN: usize = 16_384;
 const LONGEST_CLEAN: usize = 256;
 
 /// Where a value is remembered.
