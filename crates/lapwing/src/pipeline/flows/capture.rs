@@ -20,6 +20,9 @@ pub(super) struct Recording {
     aggregator: Aggregator,
     /// Rows made so far.
     made: u64,
+    /// Frames so far, and how many of them held a packet.
+    frames: u64,
+    packets: u64,
 }
 
 #[derive(Debug)]
@@ -34,7 +37,7 @@ enum State {
 impl Recording {
     pub(super) fn of(origin: &Arc<Origin>) -> Recording {
         let state = State::Beginning(Pieces::default());
-        Recording { origin: origin.clone(), state, aggregator: Aggregator::default(), made: 0 }
+        Recording { origin: origin.clone(), state, aggregator: Aggregator::default(), made: 0, frames: 0, packets: 0 }
     }
 
     pub(super) fn is_of(&self, origin: &Arc<Origin>) -> bool {
@@ -58,6 +61,10 @@ impl Recording {
         }
         if ended {
             self.aggregator.finish(rows);
+            if self.frames > 0 && self.packets == 0 {
+                // Frames of other protocols (ARP) are ordinary; a capture of nothing else is a file that was not understood.
+                return read.and(Err("capture-without-ip"));
+            }
         }
         read
     }
@@ -77,7 +84,9 @@ impl Recording {
         let State::Open(capture) = &mut self.state else { return Ok(()) };
         while ended || capture.get_mut().length >= WHOLE {
             let Some(frame) = capture.next_frame().map_err(|error| reason(&error))? else { break };
+            self.frames += 1;
             if let Some(packet) = frame.link.and_then(|link| dissect(link, frame.data)) {
+                self.packets += 1;
                 self.aggregator.packet(frame.time, &packet, rows);
             }
         }

@@ -162,3 +162,17 @@ fn a_capture_that_breaks_off_tells_what_came_before_and_says_so_once() {
     );
     assert_eq!((events.len(), understood[1]), (1, Understood::Broken("capture-cut")));
 }
+
+#[test]
+fn a_capture_without_a_single_packet_is_not_silently_empty() {
+    let mut reader = FlowReader::new(&Flows::default(), None);
+    let origin = origin(Reading::CAPTURE);
+    let mut file = capture();
+    // The frames' EtherType becomes that of ARP.
+    for at in [24 + 16 + 12, 24 + 16 + 54 + 16 + 12] {
+        file[at..at + 2].copy_from_slice(&[8, 6]);
+    }
+    let (events, understood) = read(&mut reader, &[record(&origin, 0, file), record(&origin, 1, Vec::new())]);
+    assert!(events.is_empty());
+    assert!(matches!(understood.last(), Some(Understood::Broken("capture-without-ip"))), "{understood:?}");
+}
