@@ -11,6 +11,7 @@ use lapwing_model::{Origin, Position, Record, Timestamp};
 
 use super::place::{Fingerprint, Identity, Place, read_at};
 use super::watch::Watch;
+use crate::columns::Heading;
 use crate::counters::{Tally, loss};
 use crate::lines::{Framer, Line};
 use crate::multiline::Joiner;
@@ -64,6 +65,7 @@ pub(super) struct Follower {
     /// How many bytes were given to the framer.
     read: u64,
     framer: Framer,
+    heading: Heading,
     joiner: Option<Joiner>,
     max_line: usize,
     /// When something was read last.
@@ -73,8 +75,11 @@ pub(super) struct Follower {
 impl Follower {
     /// Goes on at `place`, as the watch says.
     pub(super) fn new(file: File, path: PathBuf, place: Place, watch: &Watch, now: Instant) -> io::Result<Follower> {
+        let mut origin = Origin::read_as(place.path.to_string_lossy(), watch.reading.clone());
+        let heading = Heading::before(&file, place.position.offset, &mut origin)?;
         Ok(Follower {
-            origin: Origin::read_as(place.path.to_string_lossy(), watch.reading.clone()),
+            origin,
+            heading,
             identity: place.identity,
             moved: false,
             at_end: false,
@@ -168,6 +173,10 @@ impl Follower {
             out.tally.lost(loss::BLANK, 1);
             return None;
         }
+        if self.heading.take(&line.body, &mut self.origin) {
+            out.tally.lost(loss::HEADING, 1);
+            return None;
+        }
         match &mut self.joiner {
             Some(joiner) => joiner.push(line),
             None => Some(line),
@@ -205,6 +214,7 @@ impl Follower {
         }
         self.joiner = self.joiner.as_ref().map(|_| Joiner::default());
         self.read = 0;
+        self.heading = Heading::default();
         self.print = Fingerprint::default();
         self.framer = Framer::starting_at(Position { offset: 0, line: 1 }, self.max_line);
         self.at_end = false;
