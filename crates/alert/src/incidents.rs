@@ -261,7 +261,10 @@ mod tests {
         incidents.take(&beacon);
         let story = incidents.take(&anomaly(2, "exfiltration", "10.0.0.5", 9, Severity::High)).expect("one story");
         assert_eq!(story.title, "10.0.0.5 called home to 198.51.100.7, then sent much data out");
-        assert!(incidents.take(&anomaly(3, "xss", "198.51.100.7", 9, Severity::High)).is_none(), "the other end is another story");
+        assert!(
+            incidents.take(&anomaly(3, "xss", "198.51.100.7", 9, Severity::High)).is_none(),
+            "the other end is another story"
+        );
     }
 
     #[test]

@@ -64,12 +64,14 @@ struct Attempt {
     port: u16,
     protocol: u8,
     inside: bool,
-    /// Whether a success would have been seen as well: not where a device only tells what it refused.
+    /// Whether a failure says something against its source by itself: not where a device only tells what it refused, and not where
+    /// datagrams from inside are not answered, as those of games, meetings and downloads among peers.
     walks: bool,
 }
 
 impl Attempt {
     fn of(event: &Event, flow: &Flow) -> Option<Attempt> {
+        let inside = from_inside(event, flow);
         Some(Attempt {
             at: moment(event),
             source: event.client?,
@@ -78,8 +80,8 @@ impl Attempt {
             host: flow.destination,
             port: if flow.icmp().is_some() { 0 } else { flow.destination_port },
             protocol: flow.protocol,
-            inside: from_inside(event, flow),
-            walks: flow.action != lapwing_model::Action::Denied && flow.sampling <= 1,
+            inside,
+            walks: flow.action != lapwing_model::Action::Denied && flow.sampling <= 1 && (flow.protocol == Flow::TCP || !inside),
         })
     }
 
@@ -135,15 +137,17 @@ impl Memory {
     fn fail(&mut self, attempt: &Attempt, plan: &Plan, tell: &mut dyn FnMut(lapwing_model::Finding)) {
         let (source, _) = self.sources.get_or_insert_with(attempt.client, || Source::new(attempt.at));
         let told = source.fail(attempt, plan);
-        let alone = source.is_told();
-        if let Some(finding) = told {
-            tell(finding);
-        }
-        if !alone {
+        let mut part = false;
+        if source.is_part_of_more(attempt, plan) {
             let (target, _) = self.targets.get_or_insert_with(attempt.victim, || Target::new(attempt.at));
             if let Some(finding) = target.fail(attempt, &plan.settings.distributed) {
                 tell(finding);
             }
+            part = target.is_told();
+        }
+        // Who scans a little of what many scan together is not told by itself.
+        if let Some(finding) = told.filter(|_| !part) {
+            tell(finding);
         }
     }
 }

@@ -42,7 +42,9 @@ fn who(entity: &Entity) -> String {
 
 fn what(step: &Step) -> String {
     let to = match step.entity.scope {
-        Scope::Pair => step.entity.name.split(" > ").nth(1).map_or(String::new(), |to| printable(to.as_bytes()).within(100).to_string()),
+        Scope::Pair => {
+            step.entity.name.split(" > ").nth(1).map_or(String::new(), |to| printable(to.as_bytes()).within(100).to_string())
+        }
         _ => String::new(),
     };
     let with = |verb: &str, link: &str| if to.is_empty() { verb.to_owned() } else { format!("{verb} {link} {to}") };

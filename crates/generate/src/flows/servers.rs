@@ -101,15 +101,23 @@ fn monitoring(random: &mut Random, all: &mut Vec<Habit>) {
 /// Jobs that ask others by the clock: every five minutes sharp, every minute, every quarter of an hour.
 fn polls(random: &mut Random, all: &mut Vec<Habit>) {
     for (host, seconds, returned) in
-        [(APPLICATION, 300.0, 4_000.0), (MONITORING, 60.0, 1_500.0), (server(3), 900.0, 90_000.0), (MONITORING, 300.0, 1_200.0)]
+        [(APPLICATION, 300, 4_000.0), (MONITORING, 60, 1_500.0), (server(3), 900, 90_000.0), (MONITORING, 300, 1_200.0)]
     {
         let partner = random.address();
-        all.push(Habit::every(random.unit() * 2.0, seconds, 0.0005, move |moment| {
-            let client = moment.end(host);
-            let (returned, lasts) = (moment.about(returned, 0.4) as u64, moment.about(0.5, 0.6));
-            moment.say(Talk::tcp(client, (partner, 443), 1_100, returned).lasting(lasts));
-        }));
+        all.push(Habit::on_the_clock(random.unit() * 60.0, seconds, move |moment| ask(host, partner, returned, moment)));
     }
+    // The screen in the hall sleeps five minutes between two looks at the weather.
+    let (kiosk, weather) = (own(50, 40), random.address());
+    all.push(Habit::new(random.unit() * 300.0, move |moment| {
+        ask(kiosk, weather, 6_000.0, moment);
+        Some(300.0 + moment.wait(0.4))
+    }));
+}
+
+fn ask(host: u32, partner: u32, returned: f64, moment: &mut Moment<'_>) {
+    let client = moment.end(host);
+    let (returned, lasts) = (moment.about(returned, 0.4) as u64, moment.about(0.5, 0.6));
+    moment.say(Talk::tcp(client, (partner, 443), 1_100, returned).lasting(lasts));
 }
 
 /// The database, logs, and an application whose other half is down and that tries again for ever.

@@ -169,6 +169,19 @@ impl Habit {
         })
     }
 
+    /// By the clock on the wall, as cron does: at every multiple of so many seconds, and a moment later.
+    pub(super) fn on_the_clock(first: f64, seconds: u32, mut act: impl FnMut(&mut Moment<'_>) + Send + 'static) -> Habit {
+        let period = i64::from(seconds.max(1)) * 1_000_000_000;
+        Habit::new(first, move |moment| {
+            // The first time is any; from then on it comes when it is due.
+            if moment.at.rem_euclid(period) < 3_000_000_000 {
+                act(moment);
+            }
+            let next = (moment.at.div_euclid(period) + 1) * period - moment.at;
+            Some(next as f64 / 1e9 + 0.2 + moment.wait(0.3).min(1.0))
+        })
+    }
+
     /// By chance, so many seconds apart on average.
     pub(super) fn now_and_then(first: f64, seconds: f64, mut act: impl FnMut(&mut Moment<'_>) + Send + 'static) -> Habit {
         Habit::new(first, move |moment| {
