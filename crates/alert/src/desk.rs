@@ -338,6 +338,19 @@ mod tests {
     }
 
     #[test]
+    fn what_lasts_for_hours_may_pause_for_hours_and_a_moment_s_may_not() {
+        let mut desk = Desk::new(Settings::default());
+        let hour = 3_600;
+        let long = |second: i64| Verdict { since: Timestamp::from_seconds(0), ..verdict("a", "beacon", second, 0.6) };
+        let (first, _) = take(&mut desk, &long(3 * hour));
+        desk.tick(Timestamp::from_seconds(8 * hour));
+        assert_eq!(take(&mut desk, &long(8 * hour)).0.id, first.id);
+        let (short, _) = take(&mut desk, &verdict("b", "scan", 0, 0.6));
+        desk.tick(Timestamp::from_seconds(8 * hour));
+        assert_ne!(take(&mut desk, &verdict("b", "scan", 8 * hour, 0.6)).0.id, short.id);
+    }
+
+    #[test]
     fn what_was_told_since_a_scan_began_becomes_the_scan_unless_it_is_grave_or_older_or_of_another() {
         let mut desk = Desk::new(Settings::default());
         let (old, _) = take(&mut desk, &verdict("a", "odd", 5, 0.6));

@@ -37,6 +37,9 @@ pub const KIND: Kind = Kind {
     build: |setup, _| Box::new(PortScan { plan: Plan::new(&setup.settings.port_scan), memory: None }),
 };
 
+/// Packets of one attempt that is not answered: what is asked is asked again a few times.
+const MOST_TO_ASK: u64 = 16;
+
 #[derive(Debug)]
 struct PortScan {
     plan: Plan,
@@ -110,6 +113,8 @@ impl Memory {
     fn judge(&mut self, at: u16, event: &Event, flow: &Flow, plan: &Plan, findings: &mut Findings) {
         let Some(attempt) = Attempt::of(event, flow) else { return };
         match contact(flow) {
+            // Who sends more than it takes to ask floods.
+            Contact::Failed | Contact::Silent if flow.packets > MOST_TO_ASK => {}
             Contact::Answered => self.succeed(&attempt, plan),
             Contact::Failed => self.fail(&attempt, plan, &mut |finding| findings.push_with(at, finding, true, Vec::new())),
             Contact::Silent => {

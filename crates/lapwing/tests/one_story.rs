@@ -66,7 +66,8 @@ fn story(start: i64) -> (Vec<Datagram>, String, Vec<Datagram>) {
 
 /// An incident in which all of it is.
 fn check(incident: &Value) {
-    let classes: Vec<_> = incident["timeline"].as_array().expect("a list").iter().map(|step| step["class"].as_str().expect("text")).collect();
+    let classes: Vec<_> =
+        incident["timeline"].as_array().expect("a list").iter().map(|step| step["class"].as_str().expect("text")).collect();
     for class in ["port-scan", "brute-force", "success-after-failures", "exfiltration"] {
         assert!(classes.contains(&class), "{class} is missing: {incident}");
     }
@@ -123,7 +124,11 @@ fn a_scan_of_captures_and_a_log_tells_the_same_story() {
     let (scan, log, sent) = story(1_767_600_000 * SECOND);
     std::fs::write(own("2-auth.log"), log).expect("written");
     let files = [pcap(own("1-scan.pcap"), &scan), own("2-auth.log"), pcap(own("3-sent.pcap"), &sent)];
-    let output = Command::new(env!("CARGO_BIN_EXE_lapwing")).args(["scan", "--output", "json"]).args(files).output().expect("the binary starts");
+    let output = Command::new(env!("CARGO_BIN_EXE_lapwing"))
+        .args(["scan", "--output", "json"])
+        .args(files)
+        .output()
+        .expect("the binary starts");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let found: Value = serde_json::from_slice(&output.stdout).expect("JSON");
     let incidents = found["incidents"].as_array().expect("a list");

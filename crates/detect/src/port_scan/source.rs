@@ -11,7 +11,7 @@ use crate::flows::{HOUR, MINUTE, service, span};
 const WINDOW: i64 = 15 * MINUTE;
 
 /// From so many different failures on a source does not merely knock by chance.
-const STRAY: f64 = 3.0;
+const STRAY: f64 = 4.0;
 
 /// A scan is over after so long without a further failure.
 const OVER: i64 = 24 * HOUR;
@@ -49,7 +49,7 @@ impl Source {
 
     /// Whether it may be one of many that scan together: more than a stray knock, less than a scan of its own.
     pub(super) fn is_part_of_more(&self, attempt: &Attempt, plan: &Plan) -> bool {
-        self.failed.count() >= STRAY && self.told < plan.limit(attempt.inside)
+        (STRAY..plan.limit(attempt.inside)).contains(&self.failed.count())
     }
 
     pub(super) fn succeed(&mut self, attempt: &Attempt, plan: &Plan) {

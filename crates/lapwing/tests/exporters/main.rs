@@ -49,7 +49,7 @@ fn until(service: &mut Service, address: &str, flows: u64) -> Value {
 
 /// NetFlow v5 of all that passes an interface.
 fn fprobe(lab: &Lab, host: &str, interface: &str) -> Running {
-    lab.start(host, "fprobe", &["-p", "-s", "1", "-d", "2", "-i", interface, "-l", "2", COLLECTOR])
+    lab.start(host, "fprobe", &["-q", "10000", "-B", "8192", "-p", "-s", "1", "-d", "2", "-i", interface, "-l", "2", COLLECTOR])
 }
 
 /// The same by pmacctd, in another version.
@@ -65,7 +65,7 @@ fn pmacctd(lab: &Lab, host: &str, interface: &str, version: u8, directory: &Path
 }
 
 fn play(lab: &Lab, host: &str, interface: &str, capture: &Path) {
-    lab.run(host, "tcpreplay", &["-q", "-p", "2000", "-i", interface, capture.to_str().expect("a plain path")]);
+    lab.run(host, "tcpreplay", &["-q", "-p", "500", "-i", interface, capture.to_str().expect("a plain path")]);
 }
 
 /// Three exporters in two hosts that their router hides behind its own address.
@@ -98,13 +98,14 @@ fn exporters_behind_one_address_are_told_apart_and_none_of_their_flows_is_lost()
     std::thread::sleep(Duration::from_secs(6));
     exporters.into_iter().for_each(Running::stop);
     let rows = scan(&few)["summary"]["lines"].as_u64().expect("a number");
-    // The capture's own flows go both ways in one row; exporters tell each direction.
-    let stats = until(&mut service, "10.210.0.2", 2 * 2_002 + rows);
+    // The capture's own flows go both ways in one row; exporters tell each direction, and one that goes on in pieces.
+    let least = 2 * 2_002 + rows;
+    let stats = until(&mut service, "10.210.0.2", least);
     for wrong in ["malformed", "missing_template", "lost", "dropped"] {
         assert_eq!(stats[wrong], 0, "{wrong}: {stats}");
     }
     let flows = stats["flows"].as_u64().expect("a number");
-    assert!((2 * 2_002 + rows..=2 * 2_002 + 2 * rows).contains(&flows), "{rows} connections in the second capture: {stats}");
+    assert!((least..=least + rows + 20).contains(&flows), "{rows} connections in the second capture: {stats}");
     let told: Vec<_> = service.anomalies().iter().map(|anomaly| format!("{} {}", anomaly["class"], anomaly["entity"])).collect();
     assert!(told.iter().any(|told| told.contains("port-scan") && told.contains("172.16.0.8")), "{told:?}");
     assert!(told.iter().any(|told| told.contains("port-scan") && told.contains("176.192.150.3")), "{told:?}");
@@ -201,7 +202,9 @@ fn a_scan_by_datagrams_is_found() {
     let Some(attack) = Attack::prepare("a_scan_by_datagrams_is_found") else { return };
     // A closed port answers once a second at most, which would take minutes: those that say nothing are as good.
     attack.lab.run("inside", "iptables", &["-A", "INPUT", "-p", "udp", "-j", "DROP"]);
-    attack.is_one_scan(10, &["-sU", "-F", "--max-retries", "1", "--max-rtt-timeout", "200ms"]);
+    // Live an answer is waited for, for a minute and a half of the exporter's time: longer than this test may take.
+    let [_, captured] = attack.scanned(10, &["-sU", "-F", "--max-retries", "1", "--max-rtt-timeout", "200ms"]);
+    assert_eq!(captured, [("port-scan".to_owned(), SCANNER.to_owned())]);
 }
 
 #[test]
