@@ -33,14 +33,15 @@ impl Heading {
         Ok(heading)
     }
 
-    /// Whether the line is part of a heading. What comes after it has the origin that says so.
+    /// Whether the line is part of a heading.
+    pub(crate) fn has(line: &[u8]) -> bool {
+        Part::of(line).is_some()
+    }
+
+    /// Takes a line that is part of a heading; false where it is none. What comes after it has the origin that says so, what came before
+    /// and still waits has not.
     pub(crate) fn take(&mut self, line: &[u8], origin: &mut Arc<Origin>) -> bool {
-        let part = match line.first() {
-            Some(b'#') => Part::of_zeek(line),
-            Some(b'a'..=b'z') => is_of_vpc(line).then_some(Part::Whole),
-            _ => None,
-        };
-        let (Some(part), Ok(text)) = (part, std::str::from_utf8(line)) else { return false };
+        let Some((part, text)) = Part::of(line) else { return false };
         match part {
             Part::First | Part::Whole => self.0.clear(),
             Part::Next | Part::Last => {}
@@ -66,6 +67,15 @@ enum Part {
 }
 
 impl Part {
+    fn of(line: &[u8]) -> Option<(Part, &str)> {
+        let part = match line.first() {
+            Some(b'#') => Part::of_zeek(line),
+            Some(b'a'..=b'z') => is_of_vpc(line).then_some(Part::Whole),
+            _ => None,
+        };
+        Some((part?, std::str::from_utf8(line).ok()?))
+    }
+
     fn of_zeek(line: &[u8]) -> Option<Part> {
         let end = line.iter().position(|byte| matches!(byte, b' ' | b'\t' | b',' | b'|'))?;
         match &line[..end] {

@@ -237,9 +237,15 @@ impl Stream {
                     blank += 1;
                     continue;
                 }
-                Some(line) if self.heading.take(&line.body, &mut self.origin) => {
+                Some(line) if Heading::has(&line.body) => {
+                    records.extend(self.joiner.as_mut().and_then(Joiner::flush).map(|held| self.record(held)));
+                    self.heading.take(&line.body, &mut self.origin);
                     headings += 1;
-                    continue;
+                    // A block has one origin, and what comes next has another.
+                    if records.is_empty() {
+                        continue;
+                    }
+                    break;
                 }
                 Some(line) => self.join(line),
                 None if self.ended => match self.joiner.as_mut().and_then(Joiner::flush) {

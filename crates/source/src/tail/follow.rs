@@ -156,9 +156,14 @@ impl Follower {
         let (mut records, mut bytes) = (Vec::new(), 0);
         let received = (out.clock)();
         while let Some(line) = self.framer.next_line() {
-            let Some(line) = self.join(line, out) else { continue };
+            let Some((origin, line)) = self.join(line, out) else { continue };
+            // A block has one origin; below a heading it is another.
+            if records.last().is_some_and(|last: &Record| !Arc::ptr_eq(&last.origin, &origin)) {
+                bytes = 0;
+                out.put(std::mem::take(&mut records), self.place().bookmark())?;
+            }
             bytes += line.body.len();
-            records.push(self.record(line, received));
+            records.push(record(origin, line, received));
             if records.len() == BLOCK || bytes >= BLOCK_BYTES {
                 bytes = 0;
                 out.put(std::mem::take(&mut records), self.place().bookmark())?;
@@ -168,29 +173,28 @@ impl Follower {
         if records.is_empty() { Ok(()) } else { out.put(records, self.place().bookmark()) }
     }
 
-    fn join(&mut self, line: Line, out: &Out) -> Option<Line> {
+    /// What is whole now, with the origin that it had when it came.
+    fn join(&mut self, line: Line, out: &Out) -> Option<(Arc<Origin>, Line)> {
         if line.body.is_empty() {
             out.tally.lost(loss::BLANK, 1);
             return None;
         }
+        let origin = Arc::clone(&self.origin);
         if self.heading.take(&line.body, &mut self.origin) {
             out.tally.lost(loss::HEADING, 1);
-            return None;
+            return self.joiner.as_mut().and_then(Joiner::flush).map(|held| (origin, held));
         }
-        match &mut self.joiner {
+        let whole = match &mut self.joiner {
             Some(joiner) => joiner.push(line),
             None => Some(line),
-        }
-    }
-
-    fn record(&self, line: Line, received: Timestamp) -> Record {
-        Record { body: line.body, origin: Arc::clone(&self.origin), position: line.position, received }
+        };
+        whole.map(|line| (origin, line))
     }
 
     /// Puts the record that waited for more lines.
     fn release(&mut self, out: &Out) -> Result<(), Closed> {
         let Some(line) = self.joiner.as_mut().and_then(Joiner::flush) else { return Ok(()) };
-        let record = self.record(line, (out.clock)());
+        let record = record(Arc::clone(&self.origin), line, (out.clock)());
         out.put(vec![record], self.place().bookmark())
     }
 
@@ -201,8 +205,8 @@ impl Follower {
         while let Some(line) = self.framer.finish() {
             lines.extend(self.join(line, out));
         }
-        lines.extend(self.joiner.as_mut().and_then(Joiner::flush));
-        let records = lines.into_iter().map(|line| self.record(line, received)).collect();
+        lines.extend(self.joiner.as_mut().and_then(Joiner::flush).map(|line| (Arc::clone(&self.origin), line)));
+        let records = lines.into_iter().map(|(origin, line)| record(origin, line, received)).collect();
         let place = self.place();
         out.put(records, if keep { place.bookmark() } else { place.farewell() })
     }
@@ -221,4 +225,8 @@ impl Follower {
         self.latest = now;
         Ok(())
     }
+}
+
+fn record(origin: Arc<Origin>, line: Line, received: Timestamp) -> Record {
+    Record { body: line.body, origin, position: line.position, received }
 }
