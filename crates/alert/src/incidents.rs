@@ -238,7 +238,7 @@ mod tests {
         assert_eq!((all.severity, all.timeline.len()), (Severity::Critical, 4));
         assert_eq!(
             all.title,
-            "203.0.113.9 scanned ports, then guessed passwords, then was let in after failures; then 10.0.0.5 sent much data out"
+            "203.0.113.9 scanned ports, then guessed passwords, then got in after failed logins; then 10.0.0.5 sent much data out"
         );
     }
 

@@ -53,7 +53,7 @@ fn what(step: &Step) -> String {
         "brute-force" | "credential-stuffing" => with("guessed passwords", "of"),
         "password-spraying" => "tried passwords on many accounts".to_owned(),
         "user-enumeration" => "looked for accounts".to_owned(),
-        "success-after-failures" => "was let in after failures".to_owned(),
+        "success-after-failures" => "got in after failed logins".to_owned(),
         "exfiltration" => with("sent much data out", "to"),
         "beacon" => with("called home", "to"),
         "dns-tunnel" => "sent data through the DNS".to_owned(),
