@@ -143,7 +143,7 @@ pub struct Lines(Inner);
 
 #[derive(Debug)]
 enum Inner {
-    Log(engine::Course),
+    Log(Box<engine::Course>),
     Flows(Box<Flows>),
 }
 
@@ -152,7 +152,7 @@ enum Inner {
 pub fn generate(settings: Settings) -> Lines {
     Lines(match settings.kind {
         Kind::Flows => Inner::Flows(Box::new(flows(&settings))),
-        _ => Inner::Log(engine::course(settings)),
+        _ => Inner::Log(Box::new(engine::course(settings))),
     })
 }
 

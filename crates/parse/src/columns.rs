@@ -76,7 +76,7 @@ impl Columns {
             "#empty_field" => self.empty = value.as_bytes().into(),
             "#path" => self.path = Some(value.into()),
             "#fields" => {
-                self.names = value.split(char::from(self.separator)).take(MOST).map(|name| (name.into(), None)).collect()
+                self.names = value.split(char::from(self.separator)).take(MOST).map(|name| (name.into(), None)).collect();
             }
             _ => {}
         }

@@ -114,7 +114,7 @@ fn sources_that_would_be_told_after_five_failures_are_told_together_where_they_s
 fn a_host_inside_whose_peers_are_half_gone_does_not_scan() {
     let peer = |n: u64| {
         let to = Flow { protocol: Flow::UDP, reverse_packets: n % 2, ..tcp(&format!("198.51.{}.{}", n / 250, n % 250), 50_000, 20_000 + n as u16, 0) };
-        let to = if n % 2 == 0 { Flow { state: ConnectionState::Attempted, ..to } } else { to };
+        let to = if n.is_multiple_of(2) { Flow { state: ConnectionState::Attempted, ..to } } else { to };
         flow(n, n as f64 * 10.0, "10.0.0.5", to)
     };
     assert!(found(&(0..3_000).map(peer).collect::<Vec<_>>()).is_empty());

@@ -16,7 +16,7 @@ pub(super) fn of_workstation(office: &Arc<Office>, number: u32, random: &mut Ran
     let host = office.host(number);
     let clock = office.clocks[number as usize % office.clocks.len()];
     all.push(Habit::every(random.unit() * 1_024.0, 1_024.0, 0.01, move |moment| {
-        moment.say(Talk::udp((host, 123), (clock, 123), 48, 48))
+        moment.say(Talk::udp((host, 123), (clock, 123), 48, 48));
     }));
     all.push(Habit::now_and_then(random.unit() * 600.0, 500.0, move |moment| {
         let (group, port) = moment.random.pick(&GROUPS);
@@ -77,7 +77,7 @@ pub(super) fn things(office: &Arc<Office>, random: &mut Random, all: &mut Vec<Ha
 /// Keeps its registration alive, and calls.
 fn phone(phone: u32, random: &mut Random, all: &mut Vec<Habit>) {
     all.push(Habit::every(random.unit() * 120.0, 120.0, 0.1, move |moment| {
-        moment.say(Talk::udp((phone, 5_060), (PBX, 5_060), 520, 480))
+        moment.say(Talk::udp((phone, 5_060), (PBX, 5_060), 520, 480));
     }));
     all.push(Habit::now_and_then(random.unit() * 2.0 * HOUR, 1.5 * HOUR, move |moment| {
         if (8.0..18.0).contains(&(moment.of_day() / HOUR)) {

@@ -192,7 +192,7 @@ fn paper(host: u32, number: u32, moment: &mut Moment<'_>) {
     // A printer that is out of paper refuses a while.
     if moment.random.chance(0.05) {
         (0..6).for_each(|again| {
-            moment.say(Talk::refused((client.0, client.1 ^ again), (printer, 9_100)).after(f64::from(again) * 10.0))
+            moment.say(Talk::refused((client.0, client.1 ^ again), (printer, 9_100)).after(f64::from(again) * 10.0));
         });
     } else {
         moment.say(Talk::tcp(client, (printer, 9_100), sent, 600).lasting(5.0 + sent as f64 / 1e6));

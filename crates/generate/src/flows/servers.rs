@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use super::office::*;
+use super::office::{
+    APPLICATION, BACKUP, DATABASE, GIT, LOGS, MAIL, MONITORING, Office, RESOLVERS, RUNNER, SERVERS, WEB, own, public, server,
+};
 use super::talk::{Habit, Moment, Sent, Talk};
 use crate::clock::busyness;
 use crate::random::Random;
