@@ -4,6 +4,7 @@ import contextlib
 import os
 import re
 import shutil
+import signal
 import socket
 import struct
 import subprocess
@@ -86,16 +87,30 @@ def peer(*command):
             time.sleep(1)
             yield child, port
         finally:
-            child.terminate()
-            child.wait(20)
+            end(child)
+
+
+def end(child):
+    """Ends a process and those that it started: some do not listen."""
+    own = [child.pid, *children(child)]
+    child.terminate()
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        child.wait(3)
+    for pid in own:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    child.wait(5)
+
+
+def children(child):
+    with open(f"/proc/{child.pid}/task/{child.pid}/children") as file:
+        return [int(pid) for pid in file.read().split()]
 
 
 def cpu_of_all(child):
     """CPU seconds of a process and of its children that run."""
-    with open(f"/proc/{child.pid}/task/{child.pid}/children") as file:
-        children = file.read().split()
     total = 0
-    for pid in [child.pid, *children]:
+    for pid in [child.pid, *children(child)]:
         with open(f"/proc/{pid}/stat") as stat:
             fields = stat.read().rpartition(")")[2].split()
         total += (int(fields[11]) + int(fields[12])) / service.TICKS
