@@ -11,6 +11,7 @@ mod held;
 mod learn;
 mod model;
 mod patterns;
+mod reload;
 mod replay;
 mod report;
 mod rule_files;
@@ -158,7 +159,7 @@ impl Cli {
             Command::Eval(args) => eval::run(&args, &config()?.config),
             Command::Patterns(args) => patterns::run(&args, &config()?.config, paint),
 
-            Command::Run(args) => run::run(&args, &config()?.config),
+            Command::Run(args) => run::run(&args, &config()?),
             Command::Check(args) => check::run(&args, &config()?, paint),
             Command::Rules(args) => rules::run(&args, &config()?.config, paint),
             Command::Generate(args) => generate::run(&args),
