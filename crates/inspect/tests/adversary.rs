@@ -1,7 +1,8 @@
 //! Attacks and odd but honest values that were written for this test alone, after the rules: how many are told.
 //!
 //! A line of `adversary/attacks.txt` is a class and a value as it comes over the wire in a query; of `honest.txt` a value as
-//! people mean it, which a browser would encode.
+//! people mean it, which a browser would encode. Values that hold an attack word for word (`SELECT * FROM tutorial`, `<script>`) are
+//! left out: who sees only the value cannot tell what it was meant for.
 
 use std::sync::Arc;
 
