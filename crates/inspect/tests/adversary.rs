@@ -33,14 +33,18 @@ fn inspector() -> Inspector {
 
 /// As a browser encodes what is typed.
 fn encoded(value: &str) -> String {
-    value.bytes().map(|byte| if byte.is_ascii_alphanumeric() { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect()
+    value
+        .bytes()
+        .map(|byte| if byte.is_ascii_alphanumeric() { char::from(byte).to_string() } else { format!("%{byte:02X}") })
+        .collect()
 }
 
 #[test]
 fn attacks_of_every_class_are_told() {
     let mut inspector = inspector();
     let lines: Vec<(&str, &str)> = ATTACKS.lines().filter_map(|line| line.split_once('\t')).collect();
-    let missed: Vec<_> = lines.iter().filter(|(_, value)| told(&mut inspector, Place::Value, value.as_bytes()).is_empty()).collect();
+    let missed: Vec<_> =
+        lines.iter().filter(|(_, value)| told(&mut inspector, Place::Value, value.as_bytes()).is_empty()).collect();
     assert!(lines.len() >= 300, "{}", lines.len());
     assert!(missed.len() * 100 <= lines.len(), "{} of {} missed: {missed:#?}", missed.len(), lines.len());
 }

@@ -166,10 +166,8 @@ fn mutes_nothing(name: &str, rulebook: &Rulebook) -> Option<String> {
     if known().any(|known| known == name) {
         return None;
     }
-    let help = lapwing_rules::did_you_mean(name, known()).map_or_else(
-        || "`lapwing rules list` names all of them".to_owned(),
-        |near| format!("did you mean '{near}'?"),
-    );
+    let help = lapwing_rules::did_you_mean(name, known())
+        .map_or_else(|| "`lapwing rules list` names all of them".to_owned(), |near| format!("did you mean '{near}'?"));
     Some(format!("detectors.signatures.mute: there is no signature and no class of attack '{name}'; {help}"))
 }
 

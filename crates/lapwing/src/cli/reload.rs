@@ -74,7 +74,11 @@ fn waiting(old: &Config, new: &Config) -> Vec<String> {
         settings
     };
     let (old, new) = (settled(old), settled(new));
-    old.keys().chain(new.keys().filter(|key| !old.contains_key(*key))).filter(|key| old.get(*key) != new.get(*key)).cloned().collect()
+    old.keys()
+        .chain(new.keys().filter(|key| !old.contains_key(*key)))
+        .filter(|key| old.get(*key) != new.get(*key))
+        .cloned()
+        .collect()
 }
 
 /// Loads the rules again on SIGHUP, or where a file has changed. Rules that are wrong are told about and left out; a folder

@@ -105,7 +105,10 @@ fn what_is_not_supported_is_told_with_its_place() {
         (item("f|expand: '%admins%'"), "x.yml:4:15: the placeholder '%admins%' has no values; "),
         (item("f: x").replace("condition: s", "condition: s | count() > 5"), "x.yml:5:16: "),
         (item("f: x").replace("condition: s", "condition: s near t"), "x.yml:5:16: "),
-        (item("f: x").replace("condition: s", "condition: s\n  timeframe: 5m"), "x.yml:6:3: 'timeframe' is no longer part of Sigma"),
+        (
+            item("f: x").replace("condition: s", "condition: s\n  timeframe: 5m"),
+            "x.yml:6:3: 'timeframe' is no longer part of Sigma",
+        ),
     ] {
         let told = errors(&yaml);
         assert!(told.len() == 1 && told[0].starts_with(wrong), "{yaml}{told:?}");
