@@ -24,12 +24,8 @@ pub struct Event(Vec<(String, String)>);
 impl Event {
     /// Each field that the rule asks for has, mostly, one of the values asked for.
     pub fn of(rule: &Rule, numbers: &mut Numbers) -> Event {
-        let mut wanted: Vec<(&str, Vec<&Test>)> = Vec::new();
-        if let Some(detection) = rule.detection() {
-            detection.selections.iter().for_each(|selection| collect(&selection.criteria, &mut wanted));
-        }
         let mut fields: Vec<(String, String)> = Vec::new();
-        for (name, tests) in &wanted {
+        for (name, tests) in &wanted(rule) {
             let name = if *name == KEYWORDS { "message" } else { name };
             if numbers.below(12) == 0 || fields.iter().any(|(known, _)| known == name) {
                 continue;
@@ -41,6 +37,11 @@ impl Event {
             fields.push((name.to_owned(), flawed(texts.join(" "), numbers)));
         }
         Event(fields)
+    }
+
+    /// Whether the rule has keywords.
+    pub fn asks_for_keywords(&self, rule: &Rule) -> bool {
+        wanted(rule).iter().any(|(name, _)| *name == KEYWORDS)
     }
 
     pub fn get(&self, name: &str) -> Option<&str> {
@@ -57,6 +58,15 @@ impl Event {
     }
 }
 
+/// Each field that the rule asks for, with what it is tested for.
+fn wanted(rule: &Rule) -> Vec<(&str, Vec<&Test>)> {
+    let mut wanted = Vec::new();
+    if let Some(detection) = rule.detection() {
+        detection.selections.iter().for_each(|selection| collect(&selection.criteria, &mut wanted));
+    }
+    wanted
+}
+
 fn collect<'a>(criteria: &'a Criteria, wanted: &mut Vec<(&'a str, Vec<&'a Test>)>) {
     match criteria {
         Criteria::All(parts) | Criteria::Any(parts) => parts.iter().for_each(|part| collect(part, wanted)),
@@ -71,7 +81,9 @@ fn collect<'a>(criteria: &'a Criteria, wanted: &mut Vec<(&'a str, Vec<&'a Test>)
 fn value(test: &Test, numbers: &mut Numbers) -> String {
     match test {
         Test::Pattern(pattern) => of(pattern, numbers),
-        Test::Regex(source) => source.text.chars().filter(|character| character.is_alphanumeric() || " ./-_".contains(*character)).collect(),
+        Test::Regex(source) => {
+            source.text.chars().filter(|character| character.is_alphanumeric() || " ./-_".contains(*character)).collect()
+        }
         Test::Number(number) | Test::Compare(_, number) => (number + numbers.below(3) as f64 - 1.0).to_string(),
         Test::Time { .. } => "2025-03-01T23:05:00Z".to_owned(),
         Test::Cidr(network) => network.address.to_string(),
