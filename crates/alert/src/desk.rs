@@ -241,6 +241,7 @@ fn first_of(verdict: &Verdict, group: u64) -> Anomaly {
         one_in: 0,
         silenced_by: String::new(),
         related: verdict.related.clone(),
+        known: None,
         evidence: verdict.evidence.iter().cloned().collect(),
         state: State::Open,
         note: String::new(),
@@ -259,6 +260,7 @@ fn describe(anomaly: &mut Anomaly, verdict: &Verdict) {
     anomaly.parts.clone_from(&verdict.parts);
     anomaly.one_in = verdict.one_in;
     anomaly.silenced_by.clone_from(&verdict.silenced_by);
+    anomaly.known = verdict.known.clone().or(anomaly.known.take());
 }
 
 fn group_key(entity: &Entity, class: &str) -> u64 {
@@ -305,6 +307,7 @@ mod tests {
             one_in: 1,
             silenced_by: String::new(),
             related: Vec::new(),
+            known: None,
             findings: vec![finding],
             evidence: Some(Evidence { file: "a.log".into(), line: second.unsigned_abs(), text: "x".into() }),
         }

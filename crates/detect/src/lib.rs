@@ -146,6 +146,7 @@ macro_rules! detectors {
 detectors! {
     rules,
     signatures,
+    threat_list,
     thresholds,
     behaviour,
     windows,

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::counters::loss;
 use crate::listen::{self, Framing, From, Limits};
-use crate::network::Network;
+use lapwing_model::Network;
 use crate::senders::Senders;
 use crate::{Built, Context, Source, SourceError, Task, netflow};
 
