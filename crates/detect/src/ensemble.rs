@@ -72,7 +72,13 @@ pub struct Weights {
 
 impl Default for Settings {
     fn default() -> Self {
-        Settings { mode: Mode::default(), threshold: 0.8, weights: Weights::default(), criticality: Criticality::default(), evidence_bytes: 1024 }
+        Settings {
+            mode: Mode::default(),
+            threshold: 0.8,
+            weights: Weights::default(),
+            criticality: Criticality::default(),
+            evidence_bytes: 1024,
+        }
     }
 }
 
@@ -200,7 +206,8 @@ impl Ensemble {
             parts.push(Part { detector: found.finding.detector.into(), rule: found.finding.rule.clone(), value });
         }
         let mut severity = self.severity(&found);
-        let known = if severity < Severity::Low { None } else { found.first().and_then(|found| tables.of(&found.finding.entity)) };
+        let known =
+            if severity < Severity::Low { None } else { found.first().and_then(|found| tables.of(&found.finding.entity)) };
         if severity >= Severity::Low
             && let Some(part) = assets.part(&self.settings.criticality, known.as_ref(), 1.0 - ordinary)
         {

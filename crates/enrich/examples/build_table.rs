@@ -44,7 +44,9 @@ fn countries(file: &str, builder: &mut Builder) -> Result<(), Failed> {
 fn systems(file: &str, builder: &mut Builder) -> Result<(), Failed> {
     for (number, line) in std::fs::read_to_string(file)?.lines().enumerate() {
         let row: Vec<&str> = line.splitn(4, ',').collect();
-        let [first, last, system, name] = row.as_slice() else { return Err(format!("{file}:{}: not four fields", number + 1).into()) };
+        let [first, last, system, name] = row.as_slice() else {
+            return Err(format!("{file}:{}: not four fields", number + 1).into());
+        };
         let (first, last): (IpAddr, IpAddr) = (first.parse()?, last.parse()?);
         builder.add(first, last, system.parse()?, shortened(&name.trim_matches('"').replace("\"\"", "\"")))?;
     }

@@ -9,7 +9,6 @@
 //! ```
 
 use std::collections::HashMap;
-use std::net::IpAddr;
 use std::path::Path;
 
 use lapwing_model::{Entity, Network, Scope, Timestamp};
@@ -69,29 +68,29 @@ impl AllowList {
         AllowList { addresses: Networks::new(networks), all, ..list }
     }
 
-    /// What allows an address at a time.
-    #[must_use]
-    pub fn address(&self, address: IpAddr, at: Timestamp) -> Option<&Allowed> {
-        self.numbered(self.addresses.get(address), at)
-    }
-
-    /// What allows somebody at a time: an address, whoever else a pair has, a user, a host.
+    /// What allows somebody at a time.
     #[must_use]
     pub fn entity(&self, entity: &Entity, at: Timestamp) -> Option<&Allowed> {
+        self.naming(entity).filter(|allowed| at < allowed.until)
+    }
+
+    /// What names somebody, expired or not: an address, who acts of a pair, a user, a host.
+    #[must_use]
+    pub fn naming(&self, entity: &Entity) -> Option<&Allowed> {
         if self.all.is_empty() {
             return None;
         }
         match entity.scope {
             Scope::Client | Scope::Victim | Scope::Network | Scope::Pair => {
                 let first = entity.name.split([' ', '/']).next()?;
-                self.address(first.parse().ok()?, at)
+                self.numbered(self.addresses.get(first.parse().ok()?))
             }
-            scope => self.numbered(*self.names.get(&(scope, entity.name.clone()))?, at),
+            scope => self.numbered(*self.names.get(&(scope, entity.name.clone()))?),
         }
     }
 
-    fn numbered(&self, number: u32, at: Timestamp) -> Option<&Allowed> {
-        self.all.get((number as usize).checked_sub(1)?).filter(|allowed| at < allowed.until)
+    fn numbered(&self, number: u32) -> Option<&Allowed> {
+        self.all.get((number as usize).checked_sub(1)?)
     }
 
     /// All entries, those that allow longest first.
@@ -110,7 +109,8 @@ impl Allowed {
     #[must_use]
     pub fn who(&self) -> String {
         let addresses = self.addresses.iter().map(ToString::to_string);
-        let names = self.users.iter().map(|user| format!("user {user}")).chain(self.hosts.iter().map(|host| format!("host {host}")));
+        let names =
+            self.users.iter().map(|user| format!("user {user}")).chain(self.hosts.iter().map(|host| format!("host {host}")));
         addresses.chain(names).collect::<Vec<_>>().join(", ")
     }
 }
@@ -118,11 +118,13 @@ impl Allowed {
 /// A day (its begin in UTC), or a time (RFC 3339).
 fn until<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Timestamp, D::Error> {
     let text = String::deserialize(deserializer)?;
-    let day = || text.parse::<jiff::civil::Date>().and_then(|day| day.to_zoned(jiff::tz::TimeZone::UTC)).map(|day| day.timestamp());
+    let day =
+        || text.parse::<jiff::civil::Date>().and_then(|day| day.to_zoned(jiff::tz::TimeZone::UTC)).map(|day| day.timestamp());
     let time = text.parse::<jiff::Timestamp>().or_else(|_| day());
     let time = time.ok().and_then(|time| i64::try_from(time.as_nanosecond()).ok());
-    time.map(Timestamp::from_nanos)
-        .ok_or_else(|| serde::de::Error::custom(format!("'{text}' is no time: write a day such as 2026-12-31, or 2026-12-31T18:00:00Z")))
+    time.map(Timestamp::from_nanos).ok_or_else(|| {
+        serde::de::Error::custom(format!("'{text}' is no time: write a day such as 2026-12-31, or 2026-12-31T18:00:00Z"))
+    })
 }
 
 #[cfg(test)]

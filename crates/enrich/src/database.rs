@@ -38,7 +38,8 @@ impl Database {
     /// # Errors
     /// Where it cannot be read or is no sound database.
     pub fn open(path: &Path) -> Result<Database, String> {
-        let said = |why: &dyn std::fmt::Display| format!("cannot read database {}: {why}; correct enrichment.databases", path.display());
+        let said =
+            |why: &dyn std::fmt::Display| format!("cannot read database {}: {why}; correct enrichment.databases", path.display());
         let size = std::fs::metadata(path).map_err(|error| said(&error))?.len();
         if size > MOST_BYTES {
             return Err(said(&format!("it has more than {MOST_BYTES} bytes")));
@@ -56,7 +57,10 @@ impl Database {
             known.country = COUNTRY.iter().find_map(text).and_then(Country::new);
         }
         if known.autonomous_system.is_none()
-            && let Some(number) = SYSTEM.iter().find_map(|path| found.decode_path::<u32>(path).ok().flatten()).or_else(|| SYSTEM.iter().find_map(text).and_then(system))
+            && let Some(number) = SYSTEM
+                .iter()
+                .find_map(|path| found.decode_path::<u32>(path).ok().flatten())
+                .or_else(|| SYSTEM.iter().find_map(text).and_then(system))
         {
             let organization = ORGANIZATION.iter().find_map(text).unwrap_or_default().into();
             known.autonomous_system = Some(AutonomousSystem { number, organization });

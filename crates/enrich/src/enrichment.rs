@@ -101,7 +101,9 @@ impl Enrichment {
             Scope::Client | Scope::Victim | Scope::Pair | Scope::Network => {
                 entity.name.split([' ', '/']).next()?.parse().ok().map(|address| self.about(address))
             }
-            Scope::Host | Scope::Service => self.host(&entity.name).map(|asset| Known { asset: Some(asset.clone()), ..Known::default() }),
+            Scope::Host | Scope::Service => {
+                self.host(&entity.name).map(|asset| Known { asset: Some(asset.clone()), ..Known::default() })
+            }
             _ => None,
         }
     }

@@ -23,7 +23,10 @@ const WIDEST: (u8, u8) = (8, 16);
 /// What a line names, by its column of comma-separated values or else by its first word; none where it names nothing, and an
 /// error where that is because nobody can understand it.
 pub fn of_line(line: &[u8], column: Option<usize>) -> Result<Option<Indicator>, ()> {
-    let line = std::str::from_utf8(line.get(..MOST_BYTES.min(line.len())).unwrap_or_default()).ok().filter(|_| line.len() <= MOST_BYTES).ok_or(())?;
+    let line = std::str::from_utf8(line.get(..MOST_BYTES.min(line.len())).unwrap_or_default())
+        .ok()
+        .filter(|_| line.len() <= MOST_BYTES)
+        .ok_or(())?;
     let line = line.trim();
     if line.is_empty() || line.starts_with(['#', ';', '!']) || line.starts_with("//") {
         return Ok(None);
@@ -88,9 +91,15 @@ fn canonical(network: Network) -> Network {
 
 /// A domain of at least two labels, in lower case.
 fn domain(text: &str) -> Option<String> {
-    let label = |label: &str| (1..=63).contains(&label.len()) && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte) || byte >= 0x80);
+    let label = |label: &str| {
+        (1..=63).contains(&label.len())
+            && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte) || byte >= 0x80)
+    };
     let top = text.rsplit('.').next()?;
-    let sound = text.len() <= 253 && text.contains('.') && text.split('.').all(label) && top.bytes().any(|byte| byte.is_ascii_alphabetic() || byte >= 0x80);
+    let sound = text.len() <= 253
+        && text.contains('.')
+        && text.split('.').all(label)
+        && top.bytes().any(|byte| byte.is_ascii_alphabetic() || byte >= 0x80);
     sound.then(|| text.to_lowercase())
 }
 

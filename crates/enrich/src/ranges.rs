@@ -111,7 +111,9 @@ impl<K: Key, V: Copy + Default + PartialEq> Ranges<K, V> {
     /// Bytes of memory taken.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        self.starts.capacity() * size_of::<K>() + self.values.capacity() * size_of::<V>() + self.index.capacity() * size_of::<u32>()
+        self.starts.capacity() * size_of::<K>()
+            + self.values.capacity() * size_of::<V>()
+            + self.index.capacity() * size_of::<u32>()
     }
 }
 

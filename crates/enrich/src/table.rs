@@ -174,7 +174,9 @@ impl Builder {
             _ => return Err(format!("{first} and {last} are of two kinds")),
         };
         match runs.last() {
-            Some(&(end, _)) if end > first || first >= after => return Err(format!("{first:x} does not come after what is before it")),
+            Some(&(end, _)) if end > first || first >= after => {
+                return Err(format!("{first:x} does not come after what is before it"));
+            }
             Some(&(end, 0)) if end == first => drop(runs.pop()),
             _ => {}
         }

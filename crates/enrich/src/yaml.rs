@@ -26,7 +26,8 @@ pub fn parse<T: for<'de> Deserialize<'de>>(name: &str, text: &str) -> Result<Vec
 
 /// Serde names what it does not know first, in backquotes, and after it what it expected.
 fn meant(message: &str) -> String {
-    let parts = message.split_once("unknown ").and_then(|(_, rest)| Some((rest.split('`').nth(1)?, rest.split_once("expected ")?.1)));
+    let parts =
+        message.split_once("unknown ").and_then(|(_, rest)| Some((rest.split('`').nth(1)?, rest.split_once("expected ")?.1)));
     let Some((unknown, known)) = parts else { return message.to_owned() };
     let known = known.trim_start_matches("one of ").split([',', ' ']).map(|word| word.trim_matches('`'));
     let near = known.filter(|word| !word.is_empty()).map(|word| (strsim::damerau_levenshtein(word, unknown), word)).min();

@@ -194,7 +194,11 @@ impl fmt::Display for Known {
         let mut told = Vec::new();
         told.extend(self.asset.as_ref().map(|asset| format!("asset {}, {}", asset.name, asset.criticality.name())));
         told.extend(self.country.map(|country| country.to_string()));
-        told.extend(self.autonomous_system.as_ref().map(|system| format!("AS{} {}", system.number, system.organization).trim_end().to_owned()));
+        told.extend(
+            self.autonomous_system
+                .as_ref()
+                .map(|system| format!("AS{} {}", system.number, system.organization).trim_end().to_owned()),
+        );
         if self.network_class != NetworkClass::Public {
             told.push(self.network_class.name().to_owned());
         }

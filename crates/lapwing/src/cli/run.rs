@@ -16,7 +16,7 @@ use super::config::Config;
 use super::model::{self, Reads};
 use super::rule_files::{Look, Rules};
 use super::{Exit, Failed};
-use crate::pipeline::{self, Plan};
+use crate::pipeline::{self, Plan, Tables};
 use crate::server;
 
 /// Run the service: take logs over HTTP and TCP, follow files, raise alerts.
@@ -78,6 +78,7 @@ async fn serve(reads: &Reads, config: &Config) -> Result<Exit, Failed> {
         let (every, session) = (config.rules.reload_seconds, session);
         tasks.spawn(renew(directory, session, every, live.reload.clone(), stopping.clone()));
     }
+    tasks.spawn(Tables::new(config.enrichment.clone(), config.fetched(), &live).watch(stopping.clone()));
     tasks.spawn(reload(config.rules.clone(), look, live.reload.clone(), signal(SignalKind::hangup())?, stopping.clone()));
     if let Some(listener) = listener {
         announce("http", &[listener.address()]);

@@ -154,6 +154,7 @@ impl Desking {
         stats.count(joined, now);
         stats.in_flight = self.joiner.in_flight();
         stats.muted = self.joiner.muted();
+        stats.allowed = self.joiner.allowed();
         if self.desk.crowded_out() > 0 {
             stats.dropped.insert("anomalies_closed_early", self.desk.crowded_out());
         }

@@ -86,6 +86,7 @@ pub fn start(mut plan: Plan) -> Result<(Service, Live, Bookmarks), String> {
     let (forget_in, forget) = crossbeam_channel::unbounded();
     let (rulebooks_in, rulebooks) = crossbeam_channel::unbounded();
     let (models_in, models) = crossbeam_channel::unbounded();
+    let (enrichments_in, enrichments) = crossbeam_channel::unbounded();
     let (marks_in, marks) = crossbeam_channel::unbounded();
     let (notices, _) = broadcast::channel(NOTICES);
     let engine = Arc::new(Mutex::new(Engine::new(&plan.blueprint)?));
@@ -101,6 +102,7 @@ pub fn start(mut plan: Plan) -> Result<(Service, Live, Bookmarks), String> {
             rulebooks: rulebooks_in,
             models: models_in,
             marks: marks_in,
+            enrichments: enrichments_in,
             engine,
             blueprint: Arc::new(Mutex::new(plan.blueprint)),
         },
@@ -111,6 +113,7 @@ pub fn start(mut plan: Plan) -> Result<(Service, Live, Bookmarks), String> {
         feeder,
         rulebooks,
         models,
+        enrichments,
         forget,
         stop: stopping,
         stats: stats.clone(),

@@ -11,6 +11,7 @@ mod keeping;
 mod live;
 mod sequencer;
 mod stats;
+mod tables;
 mod teller;
 mod through;
 mod workers;
@@ -24,11 +25,13 @@ pub use flows::{Exporters, FlowReader, Flows, Parts};
 pub use handle::{Live, Reload};
 pub use keeping::Keeping;
 use lapwing_detect::{Ensemble, EnsembleSettings, Marks, Setup, Shard, State};
+use lapwing_enrich::{Enricher, Enrichment};
 use lapwing_model::Timestamp;
 use lapwing_parse::{Parser, SessionKey, template};
 pub use live::{Plan, Service, start as start_live};
 pub use sequencer::{Sequencer, mined};
 pub use stats::Stats;
+pub use tables::{FETCHED, Tables};
 pub use through::{Outcome, through};
 pub use workers::{Feeder, Figures, Joined, Joiner, Poisoned, Work, start};
 
@@ -39,6 +42,8 @@ pub struct Blueprint {
     pub ensemble: EnsembleSettings,
     pub templates: template::Settings,
     pub flows: Flows,
+    /// What is known of addresses.
+    pub enrichment: Arc<Enrichment>,
     /// What people said of earlier anomalies.
     pub marks: Arc<Marks>,
     /// What was learned before; a state that a pipeline is given when it starts comes before it.
@@ -60,6 +65,10 @@ impl Blueprint {
         state.or(self.warm.as_deref()).map_or(Ok(()), |state| ensemble.load(state))?;
         ensemble.heed(self.marks.clone());
         Ok(ensemble)
+    }
+
+    fn enricher(&self) -> Enricher {
+        Enricher::new(self.enrichment.clone())
     }
 
     pub(crate) fn parser(&self) -> Parser {
