@@ -42,15 +42,37 @@ fn countries(file: &str, builder: &mut Builder) -> Result<(), Failed> {
 }
 
 fn systems(file: &str, builder: &mut Builder) -> Result<(), Failed> {
-    for (number, line) in std::fs::read_to_string(file)?.lines().enumerate() {
-        let row: Vec<&str> = line.splitn(4, ',').collect();
-        let [first, last, system, name] = row.as_slice() else {
-            return Err(format!("{file}:{}: not four fields", number + 1).into());
-        };
-        let (first, last): (IpAddr, IpAddr) = (first.parse()?, last.parse()?);
-        builder.add(first, last, system.parse()?, shortened(&name.trim_matches('"').replace("\"\"", "\"")))?;
+    let text = std::fs::read_to_string(file)?;
+    let mut rows = text.lines().enumerate().map(|(number, line)| row(line).ok_or(format!("{file}:{}: no row of this form", number + 1)));
+    let mut before = rows.next().transpose()?;
+    for row in rows {
+        let row = row?;
+        if let Some((first, last, system, name)) = before.replace(row.clone()) {
+            // Where two overlap, the one that begins later is the more exact one.
+            let last = if row.0 <= last { previous(row.0) } else { last };
+            builder.add(first, last, system, &name)?;
+        }
+    }
+    if let Some((first, last, system, name)) = before {
+        builder.add(first, last, system, &name)?;
     }
     Ok(())
+}
+
+/// First and last address, the number of the autonomous system, its organization.
+fn row(line: &str) -> Option<(IpAddr, IpAddr, u32, String)> {
+    let mut fields = line.splitn(4, ',');
+    let mut next = || fields.next();
+    let (first, last) = (next()?.parse().ok()?, next()?.parse().ok()?);
+    let (system, name) = (next()?.parse().ok()?, next()?.trim_matches('"').replace("\"\"", "\""));
+    Some((first, last, system, shortened(&name).to_owned()))
+}
+
+fn previous(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V4(v4) => IpAddr::V4((v4.to_bits().saturating_sub(1)).into()),
+        IpAddr::V6(v6) => IpAddr::V6((v6.to_bits().saturating_sub(1)).into()),
+    }
 }
 
 fn shortened(name: &str) -> &str {

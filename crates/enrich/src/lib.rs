@@ -14,6 +14,7 @@ mod indicator;
 mod list;
 mod networks;
 mod ranges;
+pub mod reverse;
 mod settings;
 mod table;
 mod yaml;

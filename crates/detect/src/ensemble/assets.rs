@@ -17,7 +17,7 @@ pub struct Criticality {
 
 impl Default for Criticality {
     fn default() -> Self {
-        Criticality { low: -0.25, medium: 0.0, high: 0.25, critical: 0.5 }
+        Criticality { low: -0.25, medium: 0.0, high: 0.35, critical: 0.7 }
     }
 }
 
@@ -71,7 +71,7 @@ mod tests {
 
     #[test]
     fn a_critical_asset_raises_a_score_never_above_1_and_makes_nothing_of_nothing() {
-        assert_eq!(value(Level::Critical, 0.6).map(|value| (value * 100.0).round()), Some(12.0));
+        assert_eq!(value(Level::Critical, 0.6).map(|value| (value * 100.0).round()), Some(17.0));
         assert_eq!(value(Level::Critical, 0.0), None);
         assert_eq!(value(Level::Critical, 1.0), None);
         assert_eq!(value(Level::Medium, 0.6), None);

@@ -54,6 +54,7 @@ async fn serve(reads: &Reads, config: &Config) -> Result<Exit, Failed> {
         tell_at: config.alerts.at,
         incidents: config.alerts.incidents.clone(),
         budget: config.alerts.alert_budget,
+        reverse_dns: config.enrichment.reverse_dns.clone(),
         sinks: sinks(config)?,
         keeping: config.store.clone(),
         clock: pipeline::clock,

@@ -9,6 +9,7 @@ mod handle;
 mod journal;
 mod keeping;
 mod live;
+mod names;
 mod sequencer;
 mod stats;
 mod tables;
