@@ -43,7 +43,8 @@ fn countries(file: &str, builder: &mut Builder) -> Result<(), Failed> {
 
 fn systems(file: &str, builder: &mut Builder) -> Result<(), Failed> {
     let text = std::fs::read_to_string(file)?;
-    let mut rows = text.lines().enumerate().map(|(number, line)| row(line).ok_or(format!("{file}:{}: no row of this form", number + 1)));
+    let mut rows =
+        text.lines().enumerate().map(|(number, line)| row(line).ok_or(format!("{file}:{}: no row of this form", number + 1)));
     let mut before = rows.next().transpose()?;
     for row in rows {
         let row = row?;

@@ -7,8 +7,7 @@ use std::sync::Arc;
 use lapwing_model::{Asset, AutonomousSystem, Country, Entity, Known, Network, NetworkClass, Scope, Threat, Timestamp};
 
 use crate::database::{self, Database};
-use crate::indicator::{Indicator, of};
-use crate::{AllowList, Allowed, Assets, List, Networks, Settings, builtin, class};
+use crate::{AllowList, Allowed, Assets, Indicator, List, Networks, Settings, builtin, class};
 
 /// Tables and lists. Without any, nothing is known.
 #[derive(Debug, Clone, Default)]
@@ -22,6 +21,9 @@ pub struct Enrichment {
     allow: Arc<AllowList>,
     threats: Vec<Arc<List>>,
 }
+
+/// Larger lists of networks are refused.
+const MOST_BYTES: u64 = 128 << 20;
 
 /// What lists of networks say of those in them.
 const LISTED: [NetworkClass; 3] = [NetworkClass::Tor, NetworkClass::Vpn, NetworkClass::Hosting];
@@ -173,10 +175,13 @@ fn listed(settings: &Settings) -> Result<Networks<u8>, String> {
 /// The networks that the lines of a file name; a file without any is a mistake.
 fn read_networks(path: &PathBuf, mut each: impl FnMut(Network)) -> Result<(), String> {
     let said = |why: &dyn std::fmt::Display| format!("cannot use {}: {why}; correct enrichment.networks", path.display());
+    if std::fs::metadata(path).is_ok_and(|file| file.len() > MOST_BYTES) {
+        return Err(said(&format!("it has more than {MOST_BYTES} bytes")));
+    }
     let text = std::fs::read(path).map_err(|error| said(&error))?;
     let mut any = false;
     for word in text.split(|&byte| byte == b'\n').filter_map(|line| std::str::from_utf8(line).ok()?.split_whitespace().next()) {
-        if let Some(Indicator::Network(network)) = of(word) {
+        if let Some(Indicator::Network(network)) = Indicator::of(word) {
             any = true;
             each(network);
         }

@@ -20,22 +20,59 @@ pub const MOST_BYTES: usize = 4096;
 /// Networks that take in more of the world than this are a mistake, whoever says so.
 const WIDEST: (u8, u8) = (8, 16);
 
-/// What a line names, by its column of comma-separated values or else by its first word; none where it names nothing, and an
-/// error where that is because nobody can understand it.
-pub fn of_line(line: &[u8], column: Option<usize>) -> Result<Option<Indicator>, ()> {
-    let line = std::str::from_utf8(line.get(..MOST_BYTES.min(line.len())).unwrap_or_default())
-        .ok()
-        .filter(|_| line.len() <= MOST_BYTES)
-        .ok_or(())?;
-    let line = line.trim();
-    if line.is_empty() || line.starts_with(['#', ';', '!']) || line.starts_with("//") {
-        return Ok(None);
+/// Nobody can say what a line names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NotUnderstood;
+
+impl Indicator {
+    /// What a line names, by its column of comma-separated values (counted from 1) or else by its first word; none where it is
+    /// empty or a comment.
+    ///
+    /// # Errors
+    /// Where it is too long, no text, or names nothing.
+    pub fn of_line(line: &[u8], column: Option<usize>) -> Result<Option<Indicator>, NotUnderstood> {
+        if line.len() > MOST_BYTES {
+            return Err(NotUnderstood);
+        }
+        let line = std::str::from_utf8(line).map_err(|_| NotUnderstood)?.trim();
+        if line.is_empty() || line.starts_with(['#', ';', '!']) || line.starts_with("//") {
+            return Ok(None);
+        }
+        let text = match column {
+            Some(column) => field(line, column).ok_or(NotUnderstood)?,
+            None => first_word(line),
+        };
+        Indicator::of(text).map(Some).ok_or(NotUnderstood)
     }
-    let text = match column {
-        Some(column) => field(line, column).ok_or(())?,
-        None => first_word(line),
-    };
-    of(text).map(Some).ok_or(())
+
+    /// What a text names. Dots in brackets, as analysts write them so that nobody clicks, are dots.
+    #[must_use]
+    pub fn of(text: &str) -> Option<Indicator> {
+        let plain = text.replace("[.]", ".").replace("[:]", ":");
+        if let Ok(network) = plain.parse::<Network>() {
+            let widest = if network.first().is_ipv4() { WIDEST.0 } else { WIDEST.1 };
+            return (network.prefix() >= widest).then(|| Indicator::Network(canonical(network)));
+        }
+        if let Ok(socket) = plain.parse::<SocketAddr>() {
+            return Some(Indicator::Network(Network::of(socket.ip().to_canonical(), u8::MAX)));
+        }
+        if matches!(plain.len(), 32 | 40 | 64 | 128) && plain.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            return Some(Indicator::Hash(plain.to_ascii_lowercase()));
+        }
+        let host = host_of(&plain);
+        match host.parse::<IpAddr>() {
+            Ok(address) => Some(Indicator::Network(Network::of(address.to_canonical(), u8::MAX))),
+            Err(_) => domain(host.trim_start_matches("*.").trim_matches('.')).map(Indicator::Domain),
+        }
+    }
+}
+
+/// The host of a URL, or the text itself.
+fn host_of(text: &str) -> &str {
+    let rest = text.split_once("://").map_or(text, |(_, rest)| rest);
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or(rest);
+    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    host.split_once(':').map_or(host, |(host, _)| host)
 }
 
 /// The first word, or the second one of a hosts file.
@@ -56,29 +93,6 @@ fn field(line: &str, column: usize) -> Option<&str> {
         c == ',' && !quoted
     });
     fields.nth(column.checked_sub(1)?).map(|field| field.trim().trim_matches('"').trim())
-}
-
-/// What a text names. Dots in brackets, as analysts write them so that nobody clicks, are dots.
-pub fn of(text: &str) -> Option<Indicator> {
-    let plain = text.replace("[.]", ".").replace("[:]", ":");
-    if let Ok(network) = plain.parse::<Network>() {
-        let widest = if network.first().is_ipv4() { WIDEST.0 } else { WIDEST.1 };
-        return (network.prefix() >= widest).then(|| Indicator::Network(canonical(network)));
-    }
-    if let Ok(socket) = plain.parse::<SocketAddr>() {
-        return Some(Indicator::Network(Network::of(socket.ip().to_canonical(), u8::MAX)));
-    }
-    if matches!(plain.len(), 32 | 40 | 64 | 128) && plain.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-        return Some(Indicator::Hash(plain.to_ascii_lowercase()));
-    }
-    let host = plain.split_once("://").map_or(plain.as_str(), |(_, rest)| rest);
-    let host = host.split(['/', '?', '#']).next()?;
-    let host = host.rsplit_once('@').map_or(host, |(_, host)| host);
-    let host = host.split_once(':').map_or(host, |(host, _)| host);
-    match host.parse::<IpAddr>() {
-        Ok(address) => Some(Indicator::Network(Network::of(address.to_canonical(), u8::MAX))),
-        Err(_) => domain(host.trim_start_matches("*.").trim_matches('.')).map(Indicator::Domain),
-    }
 }
 
 /// An IPv4 address that is written as IPv6 is an IPv4 address.
@@ -108,12 +122,12 @@ mod tests {
     use super::*;
 
     fn named(line: &str) -> String {
-        match of_line(line.as_bytes(), None) {
+        match Indicator::of_line(line.as_bytes(), None) {
             Ok(Some(Indicator::Network(network))) => network.to_string(),
             Ok(Some(Indicator::Domain(domain))) => domain,
             Ok(Some(Indicator::Hash(hash))) => format!("hash {hash}"),
             Ok(None) => "nothing".to_owned(),
-            Err(()) => "not understood".to_owned(),
+            Err(NotUnderstood) => "not understood".to_owned(),
         }
     }
 
@@ -147,16 +161,16 @@ mod tests {
 
     #[test]
     fn a_column_of_comma_separated_values_is_read() {
-        let second = |line: &str| of_line(line.as_bytes(), Some(2));
+        let second = |line: &str| Indicator::of_line(line.as_bytes(), Some(2));
         let address = Indicator::Network("192.0.2.7".parse().unwrap());
         assert_eq!(second("\"2026-01-01, noon\",\"192.0.2.7\",443"), Ok(Some(address)));
-        assert_eq!(second("one field"), Err(()));
-        assert_eq!(of_line(b"a", Some(0)), Err(()));
+        assert_eq!(second("one field"), Err(NotUnderstood));
+        assert_eq!(Indicator::of_line(b"a", Some(0)), Err(NotUnderstood));
     }
 
     #[test]
     fn what_is_too_long_or_no_text_is_not_understood() {
-        assert_eq!(of_line(&[b'a'; MOST_BYTES + 1], None), Err(()));
-        assert_eq!(of_line(b"\xff\xfe\x00", None), Err(()));
+        assert_eq!(Indicator::of_line(&[b'a'; MOST_BYTES + 1], None), Err(NotUnderstood));
+        assert_eq!(Indicator::of_line(b"\xff\xfe\x00", None), Err(NotUnderstood));
     }
 }

@@ -26,6 +26,7 @@ pub use class::class;
 pub use database::Database;
 pub use enricher::Enricher;
 pub use enrichment::Enrichment;
+pub use indicator::{Indicator, NotUnderstood};
 pub use list::List;
 pub use networks::Networks;
 pub use settings::{ListSettings, NetworkLists, ReverseDns, Settings};

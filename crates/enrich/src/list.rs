@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use lapwing_model::{Network, Severity, hash};
 
-use crate::indicator::{Indicator, MOST_BYTES, of_line};
+use crate::indicator::{Indicator, MOST_BYTES, NotUnderstood};
 use crate::{ListSettings, Networks};
 
 /// Entries that one list may have; what is beyond is counted.
@@ -118,9 +118,9 @@ fn gather(mut lines: impl BufRead, column: Option<usize>) -> io::Result<Gathered
     let mut gathered = Gathered::default();
     let mut line = Vec::new();
     while next_line(&mut lines, &mut line)? {
-        match of_line(&line, column) {
+        match Indicator::of_line(&line, column) {
             Ok(None) => {}
-            Err(()) => gathered.malformed += 1,
+            Err(NotUnderstood) => gathered.malformed += 1,
             Ok(Some(_)) if gathered.entries >= MOST_ENTRIES => gathered.dropped += 1,
             Ok(Some(indicator)) => gathered.take(indicator),
         }

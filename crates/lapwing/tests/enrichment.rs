@@ -70,6 +70,38 @@ fn rules_ask_for_what_is_known_and_behaviours_count_by_it() {
     assert_eq!(anomalies.iter().find(|anomaly| anomaly["class"] == "rule-match").expect("found")["known"]["country"], "BR");
 }
 
+/// A capture of one packet that opens a TCP connection.
+fn capture(from: [u8; 4], to: [u8; 4]) -> Vec<u8> {
+    let mut ip = [&[0x45, 0, 0, 40, 0, 1, 0, 0, 64, 6, 0, 0][..], &from, &to].concat();
+    let tcp = [0xc3, 0x50, 0, 22, 0, 0, 0, 1, 0, 0, 0, 0, 0x50, 2, 0xff, 0xff, 0, 0, 0, 0];
+    ip.extend(tcp);
+    let frame = [&[0; 12][..], &[8, 0], &ip].concat();
+    let length = (frame.len() as u32).to_le_bytes();
+    let header = [0xa1b2_c3d4_u32, 0x0004_0002, 0, 0, 65_535, 1].map(u32::to_le_bytes).concat();
+    [&header[..], &1_740_823_200_u32.to_le_bytes(), &[0; 4], &length, &length, &frame].concat()
+}
+
+#[test]
+fn flows_that_are_read_in_the_line_are_known_at_both_ends_for_any_number_of_workers() {
+    let rule = "title: From there to the database\nname: there\nlevel: medium\ndetection:\n  s: {source.geo.country_iso_code: US, \
+                destination.asset.criticality: critical, destination.network.class: private}\n  condition: s\n";
+    let folder = folder(&[
+        ("rule.yml", rule),
+        ("assets.yaml", "- {name: db, criticality: critical, addresses: [10.0.0.5]}\n"),
+        ("lapwing.yaml", "rules: {paths: [rule.yml]}\nenrichment: {assets: assets.yaml}\n"),
+    ]);
+    fs::write(folder.path().join("a.pcap"), capture([8, 8, 8, 8], [10, 0, 0, 5])).expect("written");
+    let scan = |workers: &str| {
+        let arguments = ["scan", "a.pcap", "--config", "lapwing.yaml", "--output", "ndjson"];
+        let mut command = Command::new(env!("CARGO_BIN_EXE_lapwing"));
+        let output = command.current_dir(folder.path()).env("LAPWING__WORKERS", workers).args(arguments).output().expect("runs");
+        String::from_utf8([output.stdout, output.stderr].concat()).expect("UTF-8")
+    };
+    let one = scan("1");
+    assert!(one.contains(r#""class":"rule-match""#) && one.contains(r#""rule":"db (critical)""#), "{one}");
+    assert_eq!([scan("2"), scan("7")], [one.clone(), one]);
+}
+
 #[test]
 fn lookup_prints_what_is_known_and_check_what_is_set() {
     let folder = folder(&[

@@ -4,8 +4,8 @@ use std::io::Write;
 use std::net::IpAddr;
 
 use clap::Args;
-use lapwing_enrich::Enrichment;
-use lapwing_model::{Entity, Known, Scope, Threat, printable};
+use lapwing_enrich::{Enrichment, class};
+use lapwing_model::{Entity, Known, NetworkClass, Scope, Threat, printable};
 use serde::Serialize;
 
 use super::config::Config;
@@ -70,6 +70,8 @@ fn print(out: &mut impl Write, row: &Row<'_>, paint: Paint) -> Result<(), Failed
         |name: &str, value: String| writeln!(out, "  {} {}", paint.dim(&format!("{name:<9}")), printable(value.as_bytes()));
     if asked.parse::<IpAddr>().is_ok() {
         line("class", known.network_class.name().to_owned())?;
+    }
+    if asked.parse::<IpAddr>().is_ok_and(|address| class(address) == NetworkClass::Public) {
         line("country", known.country.map_or_else(|| "not known".to_owned(), |country| country.to_string()))?;
         let system = known.autonomous_system.as_ref();
         line(

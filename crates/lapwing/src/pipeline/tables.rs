@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use lapwing_enrich::{Enrichment, List, ListSettings, Settings};
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 use tokio::time::Instant;
 
 use super::handle::Reload;
@@ -46,7 +46,7 @@ impl Tables {
     /// Goes on until it is told to stop. What cannot be read or fetched leaves everything as it was, and is told and counted.
     ///
     /// # Errors
-    /// Where reading panicked.
+    /// Where a thread cannot be started or panicked.
     pub async fn watch(mut self, mut stop: watch::Receiver<bool>) -> Result<(), String> {
         let reads = Duration::from_secs(self.settings.reload_seconds.max(1));
         let fetches = Duration::from_secs(self.settings.fetch_seconds.max(1));
@@ -58,19 +58,31 @@ impl Tables {
                 () = tokio::time::sleep_until(fetch_at), if fetching => true,
                 () = tokio::time::sleep_until(read_at), if self.settings.reload_seconds > 0 => false,
             };
-            let work = tokio::task::spawn_blocking(move || {
-                if fetch {
-                    self.fetch();
-                }
-                self.read();
-                self
-            });
-            self = work.await.map_err(|error| error.to_string())?;
+            self = tokio::select! {
+                _ = stop.wait_for(|&stop| stop) => return Ok(()),
+                done = self.work(fetch)? => done.map_err(|_| "the thread that reads tables panicked")?,
+            };
             read_at = Instant::now() + reads;
             if fetch {
                 fetch_at = Instant::now() + fetches;
             }
         }
+    }
+
+    /// Works on a thread of its own, for which the end of the service does not wait: whom it asks may take their time.
+    fn work(mut self, fetch: bool) -> Result<oneshot::Receiver<Tables>, String> {
+        let (done_in, done) = oneshot::channel();
+        let work = move || {
+            if fetch {
+                self.fetch();
+            }
+            self.read();
+            // Where nobody waits, the service is about to end.
+            let _ = done_in.send(self);
+        };
+        let thread = std::thread::Builder::new().name("tables".into()).spawn(work);
+        thread.map_err(|error| format!("cannot start the thread for tables: {error}"))?;
+        Ok(done)
     }
 
     fn read(&mut self) {
