@@ -288,6 +288,10 @@ impl Detector for Flood {
         }
     }
 
+    fn wants_ticks(&self) -> bool {
+        true
+    }
+
     fn tick(&mut self, now: Timestamp, _: &mut Findings) {
         if let Some(memory) = &mut self.memory {
             let minute = now.nanos().div_euclid(MINUTE);

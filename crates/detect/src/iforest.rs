@@ -101,10 +101,6 @@ impl Detector for Forest {
         self.0.observe(events, findings);
     }
 
-    fn wants_ticks(&self) -> bool {
-        false
-    }
-
     fn save(&self, out: &mut Vec<u8>) {
         self.0.save(out);
     }

@@ -34,15 +34,16 @@ pub trait Detector: Send {
     /// Judges the events in order, each before learning from it.
     fn observe(&mut self, events: Events<'_>, findings: &mut Findings);
 
-    /// Event time has reached `now`; called about once a second of event time, between the events it passed between.
+    /// Event time has reached `now`; called about once a second of event time, between the events it passed between, where the
+    /// detector wants that.
     fn tick(&mut self, _now: Timestamp, _findings: &mut Findings) {}
 
     /// The input is at its end: nothing will come any more.
     fn finish(&mut self, _findings: &mut Findings) {}
 
-    /// Whether it wants ticks. One that does not gets all events of a batch at once, which is faster for those that compute in blocks.
+    /// Whether it wants ticks. One that does not gets all events of a batch at once.
     fn wants_ticks(&self) -> bool {
-        true
+        false
     }
 
     /// Appends the state to `out`; a detector that remembers nothing appends nothing.

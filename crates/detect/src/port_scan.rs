@@ -157,6 +157,10 @@ impl Detector for PortScan {
         }
     }
 
+    fn wants_ticks(&self) -> bool {
+        true
+    }
+
     fn tick(&mut self, now: Timestamp, findings: &mut Findings) {
         let Some(memory) = &mut self.memory else { return };
         while let Some(overdue) = memory.pending.overdue(now.nanos()) {

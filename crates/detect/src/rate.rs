@@ -7,6 +7,7 @@
 //! here: a rise that one client makes is left to the client, a rise of a service or of everything is told against a season only,
 //! and a time in which nothing at all was read says nothing.
 
+mod due;
 mod series;
 mod settings;
 mod tell;
@@ -16,8 +17,9 @@ use lapwing_model::{Detail, Event, Scope, Timestamp, printable};
 use serde::{Deserialize, Serialize};
 
 use crate::{Detector, Events, Family, Findings, Kind};
+use due::{Closed, Due};
+use series::{Change, Counted, MINUTE, Over, PERIODS, Series};
 pub use settings::{Falling, New, Rising, Settings};
-use series::{Change, Counted, Over, PERIODS, Series};
 
 pub const KIND: Kind = Kind {
     name: settings::NAME,
@@ -28,7 +30,7 @@ pub const KIND: Kind = Kind {
     build: |setup, _| Box::new(Rate::new(&setup.settings.rate)),
 };
 
-const MINUTE: i64 = 60 * 1_000_000_000;
+const NANOS: i64 = 60 * 1_000_000_000;
 
 /// Events older than so many minutes before event time belong to periods that are over.
 const LATE: i64 = 2;
@@ -48,8 +50,8 @@ struct Memory {
     open: Option<i64>,
     /// Minutes with events so far.
     minutes: u32,
-    /// Of those, the minutes that were open from their beginning: those that series learn.
-    whole_minutes: u32,
+    closed: Closed,
+    due: Due,
     /// Whether the open period of each length was open from its beginning.
     whole: [bool; PERIODS.len()],
 }
@@ -67,22 +69,24 @@ impl Memory {
             total: Series::new(Counted::Total, "everything".into(), lapwing_model::Entity::new(Scope::All, "everything")),
             open: None,
             minutes: 0,
-            whole_minutes: 0,
+            closed: Closed::default(),
+            due: Due::default(),
             whole: [false; PERIODS.len()],
         }
     }
 
     fn count(&mut self, event: &Event) {
-        if self.open.is_some_and(|open| event.at.nanos().div_euclid(MINUTE) < open - LATE) {
+        if self.open.is_some_and(|open| event.at.nanos().div_euclid(NANOS) < open - LATE) {
             return;
         }
         let client = event.keys.get(Scope::Client).unwrap_or_default();
-        let (young, whole) = (self.minutes, self.whole_minutes);
+        let (young, learnt) = (self.minutes, self.closed.count);
         self.total.count(client);
         let mut count = |counted: Counted, key: u64| {
             let key = key.rotate_left(counted as u32).wrapping_mul(0x9E37_79B9_7F4A_7C15);
-            let (series, _) = self.series.get_or_insert_with(key, || Series::of(counted, event, young, whole));
+            let (series, _) = self.series.get_or_insert_with(key, || Series::of(counted, event, young, learnt));
             series.count(client);
+            self.due.counted(key, series);
         };
         if let Some(key) = event.keys.get(Scope::Service) {
             count(Counted::Service, key);
@@ -116,22 +120,29 @@ impl Memory {
 
     fn close(&mut self, at: usize, period: i64, settings: &Settings, findings: &mut Findings) {
         let whole = std::mem::replace(&mut self.whole[at], true);
-        self.whole_minutes += u32::from(whole && at == 0);
-        let over = Over { at, period, whole, everything: self.total.counts[at], whole_minutes: self.whole_minutes };
+        if whole {
+            self.closed.push(at, period);
+        }
+        let over = Over { at, period, whole, everything: self.total.counts[at], closed: &self.closed };
         let total = self.total.close(&over, settings);
-        let changes = self.series.values_mut().filter_map(|series| series.close(&over, settings));
+        let due = self.due.take(at);
+        let changes = due.iter().filter_map(|&key| self.series.peek_mut(key)?.close(&over, settings));
         let mut changes: Vec<Change> = changes.collect();
         changes.retain(|change| !total.as_ref().is_some_and(|total| total.explains(change)));
         changes.sort_by(|a, b| (a.direction, &a.label).cmp(&(b.direction, &b.label)));
         changes.extend(total);
         for told in changes.chunk_by(|a, b| a.direction == b.direction) {
-            tell::tell(told, settings.most_at_once, Timestamp::from_nanos((period * PERIODS[at]).saturating_mul(MINUTE)), findings);
+            tell::tell(told, settings.most_at_once, Timestamp::from_nanos((period * PERIODS[at]).saturating_mul(NANOS)), findings);
+        }
+        if at != MINUTE {
+            let series = &mut self.series;
+            self.due.learn(due, |key| series.peek_mut(key).is_some_and(|series| series.may_fall(settings)));
         }
     }
 }
 
 impl Series {
-    fn of(counted: Counted, event: &Event, young: u32, whole_minutes: u32) -> Series {
+    fn of(counted: Counted, event: &Event, young: u32, learnt: [u32; PERIODS.len()]) -> Series {
         let scope = match counted {
             Counted::Endpoint => Scope::Endpoint,
             Counted::Service => Scope::Service,
@@ -143,7 +154,7 @@ impl Series {
             _ => entity.name.clone(),
         };
         let mut series = Series::new(counted, label, entity);
-        (series.born, series.learnt_minutes) = (young, whole_minutes);
+        (series.born, series.learnt) = (young, learnt);
         series
     }
 }
@@ -152,11 +163,16 @@ impl Detector for Rate {
     fn observe(&mut self, events: Events<'_>, _: &mut Findings) {
         let memory = self.memory.get_or_insert_with(|| Memory::new(&self.settings));
         events.iter().for_each(|(_, event)| memory.count(event));
+        memory.due.bound(&memory.series);
+    }
+
+    fn wants_ticks(&self) -> bool {
+        true
     }
 
     fn tick(&mut self, now: Timestamp, findings: &mut Findings) {
         if let Some(memory) = &mut self.memory {
-            memory.pass_to(now.nanos().div_euclid(MINUTE), &self.settings, findings);
+            memory.pass_to(now.nanos().div_euclid(NANOS), &self.settings, findings);
         }
     }
 

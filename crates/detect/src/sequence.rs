@@ -97,6 +97,10 @@ impl Detector for Sequence {
         }
     }
 
+    fn wants_ticks(&self) -> bool {
+        true
+    }
+
     fn tick(&mut self, now: Timestamp, findings: &mut Findings) {
         self.sessions.tick(now, &mut self.ended);
         self.tell_at_tick(findings);

@@ -77,11 +77,8 @@ impl Signatures {
         match &event.detail {
             Detail::Web(web) => {
                 self.inspector.begin(event.text(web.domain));
-                if web.method.is_empty() {
-                    self.inspector.value(Place::Line, b"", event.text(web.target));
-                } else {
-                    self.inspector.value(Place::Line, b"", event.text(web.method));
-                }
+                let line = if web.method.is_empty() { web.target } else { web.method };
+                self.inspector.line(event.text(line));
                 self.inspector.target(event.text(web.target));
                 self.inspector.agent(event.text(web.user_agent));
                 self.inspector.referrer(event.text(web.referrer));

@@ -156,6 +156,10 @@ impl Detector for Silence {
         }
     }
 
+    fn wants_ticks(&self) -> bool {
+        true
+    }
+
     fn tick(&mut self, now: Timestamp, findings: &mut Findings) {
         let settings = &self.settings;
         let silent: Vec<_> = self.voices.iter().filter_map(|(key, voice)| Some((key, voice.silent(now, settings)?))).collect();

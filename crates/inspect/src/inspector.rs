@@ -3,6 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use crate::clean::Clean;
 use crate::decode::{self, decode, once};
 use crate::marks::{self, marks};
 use crate::place::Place;
@@ -47,17 +48,9 @@ pub struct Inspector {
     /// Within a value that was found packed in another.
     packed: bool,
     scratch: Scratch,
-    clean: Vec<Box<[u8]>>,
-}
-
-/// How many values are remembered as clean, and the longest of them. Values are compared byte by byte, so that this changes how
-/// fast something is found, never what.
-const CLEAN: usize = 16_384;
-const LONGEST_CLEAN: usize = 256;
-
-/// Where a value is remembered.
-fn slot(place: Place, value: &[u8]) -> usize {
-    (xxhash_rust::xxh3::xxh3_64(value) as usize).wrapping_add(place as usize) % CLEAN
+    clean: Clean,
+    /// An address was let pass since it is the site's own.
+    excused: bool,
 }
 
 /// Buffers, kept from value to value.
@@ -85,7 +78,8 @@ impl Inspector {
             budget: BUDGET,
             packed: false,
             scratch,
-            clean: vec![Box::default(); CLEAN],
+            clean: Clean::new(),
+            excused: false,
         }
     }
 
@@ -111,17 +105,16 @@ impl Inspector {
         &self.rules
     }
 
-    /// Looks at what comes again and again (paths, user agents, referrers), unless it was found clean not long ago.
+    /// Looks at what comes again and again (methods, paths, queries, user agents, referrers), unless it was found clean not long ago.
     pub(crate) fn remembered(&mut self, place: Place, value: &[u8], look: impl FnOnce(&mut Inspector)) {
-        let slot = slot(place, value);
-        if value.is_empty() || *self.clean[slot] == *value {
+        if value.is_empty() || self.clean.knows(place, value) {
             return;
         }
-        let (before, budget) = (self.hits.len(), self.budget);
+        self.excused = false;
         look(self);
-        // Only what was looked at in full, and did not depend on what the request had before it.
-        if self.hits.is_empty() && before == 0 && budget > value.len() && value.len() <= LONGEST_CLEAN {
-            self.clean[slot] = value.into();
+        // Only what was looked at in full, and is clean on any site: no rule was passed over since the request matched it before.
+        if self.hits.is_empty() && self.budget > 0 && !self.excused {
+            self.clean.learn(place, value);
         }
     }
 
@@ -197,12 +190,14 @@ impl Inspector {
     }
 
     /// Where in the text the rule matches.
-    fn confirm(&self, rule: &Rule, text: &[u8], scratch: &mut Scratch) -> Option<Range<usize>> {
+    fn confirm(&mut self, rule: &Rule, text: &[u8], scratch: &mut Scratch) -> Option<Range<usize>> {
         match &rule.check {
             Check::Text(regex) if rule.foreign => {
                 let found = regex.get()?.captures(text)?;
                 let host = found.get(1)?;
-                (!own(&self.host, host.as_bytes())).then(|| found.get(0).map(|all| all.range())).flatten()
+                let own = own(&self.host, host.as_bytes());
+                self.excused |= own;
+                found.get(0).map(|all| all.range()).filter(|_| !own)
             }
             // Whether it matches costs half of where.
             Check::Text(regex) => regex.get().filter(|regex| regex.is_match(text))?.find(text).map(|found| found.range()),

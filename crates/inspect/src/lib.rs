@@ -6,6 +6,7 @@
 //! `signatures/*.yml`.
 
 mod body;
+mod clean;
 pub mod decode;
 mod examples;
 mod fault;

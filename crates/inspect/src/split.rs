@@ -12,8 +12,13 @@ impl Inspector {
         let (path, query) = cut(target, b'?');
         self.remembered(Place::Path, path, |this| this.value(Place::Path, b"", path));
         if let Some(query) = query {
-            self.query(query, Place::Name, Place::Value);
+            self.remembered(Place::Value, query, |this| this.query(query, Place::Name, Place::Value));
         }
+    }
+
+    /// A request's method, or the line of one that is malformed.
+    pub fn line(&mut self, line: &[u8]) {
+        self.remembered(Place::Line, line, |this| this.value(Place::Line, b"", line));
     }
 
     /// The parameters of a query or a form.

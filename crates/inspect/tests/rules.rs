@@ -246,3 +246,16 @@ fn no_value_costs_more_than_a_moment() {
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
+
+#[test]
+fn an_address_of_the_own_site_is_looked_at_again_where_it_is_anothers() {
+    let mut inspector = Inspector::new(rules());
+    let mut found = |host: &[u8]| {
+        inspector.begin(host);
+        inspector.target(b"/index.php?page=http://shop.example/evil.txt%00");
+        inspector.hits().iter().map(|hit| inspector.rules().rules()[hit.rule].id.clone()).any(|id| id == "rfi-script")
+    };
+    assert!(!found(b"shop.example") && !found(b"www.shop.example"));
+    assert!(found(b"blog.example"), "clean on one site is not clean on another");
+    assert!(!found(b"shop.example"));
+}

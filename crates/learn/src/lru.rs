@@ -86,6 +86,12 @@ impl<V> Lru<V> {
         self.values.get(self.find(key).ok()? as usize)
     }
 
+    /// The same, to be changed.
+    pub fn peek_mut(&mut self, key: u64) -> Option<&mut V> {
+        let slot = self.find(key).ok()?;
+        self.values.get_mut(slot as usize)
+    }
+
     /// The value of a key, made where it was missing (then the second part is true). It becomes the most recently used.
     #[inline]
     pub fn get_or_insert_with(&mut self, key: u64, make: impl FnOnce() -> V) -> (&mut V, bool) {

@@ -108,6 +108,14 @@ impl Season {
     }
 }
 
+impl Season {
+    /// The largest mean of any of its hours: no forecast is higher.
+    #[must_use]
+    pub fn peak(&self) -> f64 {
+        self.slots.iter().map(|slot| f64::from(slot.mean)).fold(0.0, f64::max)
+    }
+}
+
 impl Slot {
     fn learn(&mut self, x: f64, least_rate: f32) {
         self.seen = self.seen.saturating_add(1);
@@ -146,6 +154,7 @@ mod tests {
             assert_eq!(basis, Basis::Week);
             let x = shop(hour);
             assert!(forecast.rising_bits(x) < 8.0 && forecast.falling_bits(x) < 8.0, "{x} at {hour} of {forecast:?}");
+            assert!(forecast.mean <= season.peak());
         }
         let night = season.forecast(4 * WEEK + 3).unwrap().0;
         assert!(night.rising_bits(600.0) > 30.0, "a day's load at night: {}", night.rising_bits(600.0));

@@ -4,13 +4,15 @@ use lapwing_learn::{Baseline, Basis, Forecast, Season};
 use lapwing_model::Entity;
 use serde::{Deserialize, Serialize};
 
+use super::due::Closed;
 use super::settings::Settings;
 
 /// Lengths of the periods in minutes.
 pub(super) const PERIODS: [i64; 3] = [1, 10, 60];
 
-const MINUTE: usize = 0;
-const HOUR: usize = 2;
+pub(super) const MINUTE: usize = 0;
+const TEN_MINUTES: usize = 1;
+pub(super) const HOUR: usize = 2;
 
 /// Periods with events after which half of the recent past is forgotten, and beyond which deviation they are clipped.
 const HALF_LIFE: [f64; 3] = [120.0, 72.0, 48.0];
@@ -49,8 +51,8 @@ pub(super) struct Series {
     pub(super) entity: Entity,
     /// How many minutes had been seen before its first.
     pub(super) born: u32,
-    /// The last whole minute that it learnt.
-    pub(super) learnt_minutes: u32,
+    /// How many of the whole periods of each length there were so far it has learnt.
+    pub(super) learnt: [u32; 3],
     /// Events in the open periods.
     pub(super) counts: [u32; 3],
     /// Who makes most of them, if anybody does.
@@ -61,6 +63,8 @@ pub(super) struct Series {
     season: Season,
     /// The first minute in which rising and falling may be told again.
     quiet_until: [i64; 2],
+    /// It once had as much as something must have that may fall.
+    may_fall: bool,
 }
 
 /// The client that makes the majority, if one does (Boyer, Moore: MJRTY, 1981).
@@ -72,7 +76,7 @@ struct Majority {
 
 /// A period that is over.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Over {
+pub(super) struct Over<'a> {
     /// Which of [`PERIODS`].
     pub(super) at: usize,
     /// Its number since the epoch.
@@ -81,8 +85,8 @@ pub(super) struct Over {
     pub(super) whole: bool,
     /// Events of everything in it.
     pub(super) everything: u32,
-    /// Whole minutes so far.
-    pub(super) whole_minutes: u32,
+    /// All that are over, this one included.
+    pub(super) closed: &'a Closed,
 }
 
 /// A period that was unusual.
@@ -112,13 +116,14 @@ impl Series {
             label,
             entity,
             born: 0,
-            learnt_minutes: 0,
+            learnt: [0; 3],
             counts: [0; 3],
             major: [Majority::default(); 3],
             past: HALF_LIFE.map(|half_life| Baseline::robust(half_life, CLIP)),
             records: [[0.0; 2]; 3],
             season: Season::new(),
             quiet_until: [i64::MIN; 2],
+            may_fall: false,
         }
     }
 
@@ -128,20 +133,15 @@ impl Series {
     }
 
     /// A period is over: says whether it was unusual, and learns it where it was whole.
-    pub(super) fn close(&mut self, over: &Over, settings: &Settings) -> Option<Change> {
-        let Over { at, period, whole, everything, whole_minutes } = *over;
-        // Most series have nothing in most minutes, and for that nothing is ever told: it is learnt when they next have.
-        if at == MINUTE && self.counts[at] == 0 {
-            return None;
-        }
+    pub(super) fn close(&mut self, over: &Over<'_>, settings: &Settings) -> Option<Change> {
+        let Over { at, period, whole, everything, closed } = *over;
         let observed = f64::from(std::mem::take(&mut self.counts[at]));
         let major = std::mem::take(&mut self.major[at]);
-        if !whole {
+        let learnt = self.learnt[at] == closed.count[at];
+        if !whole || learnt {
             return None;
         }
-        if at == MINUTE {
-            self.catch_up(whole_minutes);
-        }
+        self.catch_up(at, closed);
         let minute = period.saturating_mul(PERIODS[at]);
         let change = self.judge(at, minute, observed, settings).filter(|change| {
             // A rise that one client makes is that client's, and told as such.
@@ -149,6 +149,7 @@ impl Series {
         });
         let change = change.or_else(|| self.new_in_numbers(at, observed, settings, everything));
         self.learn(at, minute, observed);
+        self.may_fall |= at != MINUTE && observed >= settings.falling.expected_at_least;
         let change = change?;
         let direction = usize::from(matches!(change.direction, Direction::Falling | Direction::Gone));
         let told = minute < self.quiet_until[direction];
@@ -156,15 +157,38 @@ impl Series {
         (!told).then_some(change)
     }
 
-    /// Learns the minutes without events before minute `now`.
-    fn catch_up(&mut self, now: u32) {
-        let missed = now.saturating_sub(self.learnt_minutes).saturating_sub(1);
-        self.learnt_minutes = now;
-        if missed > 0 {
-            self.past[MINUTE].observe_times(0.0, missed.into());
-            let [up, _] = &mut self.records[MINUTE];
-            *up = (*up - FADE[MINUTE] * missed as f32).max(0.0);
+    /// Whether so much may be expected of a period that it would be missed.
+    pub(super) fn may_fall(&mut self, settings: &Settings) -> bool {
+        let least = settings.falling.expected_at_least;
+        let past = self.past[TEN_MINUTES].expected().max(self.past[HOUR].expected());
+        self.may_fall = self.may_fall && (past >= least || self.season.peak() >= least);
+        self.may_fall
+    }
+
+    /// Learns the periods in which nothing came, up to the one of length `at` that is over now: nobody asked about them, since
+    /// for nothing nothing is told unless it is missed.
+    fn catch_up(&mut self, at: usize, closed: &Closed) {
+        for (length, count) in closed.count.into_iter().enumerate() {
+            let until = count - u32::from(length == at);
+            let missed = until.saturating_sub(self.learnt[length]);
+            if missed > 0 {
+                self.miss(length, missed);
+                if length == HOUR {
+                    closed.hours(self.learnt[HOUR], until).for_each(|hour| self.season.observe(hour, 0.0));
+                }
+            }
+            self.learnt[length] = count;
         }
+    }
+
+    fn miss(&mut self, length: usize, periods: u32) {
+        let [up, down] = &mut self.records[length];
+        let fade = FADE[length] * periods as f32;
+        *up = (*up - fade).max(0.0);
+        if length != MINUTE && self.past[length].steps() >= NEEDED[length] / 4 {
+            *down = (*down - fade).max(self.past[length].expected().ln_1p() as f32);
+        }
+        self.past[length].observe_times(0.0, periods.into());
     }
 
     fn judge(&self, at: usize, minute: i64, observed: f64, settings: &Settings) -> Option<Change> {
