@@ -136,10 +136,6 @@ impl Detector for ThreatList {
         }
     }
 
-    fn wants_ticks(&self) -> bool {
-        false
-    }
-
     fn save(&self, _: &mut Vec<u8>) {}
 
     fn load(&mut self, _: &[u8]) -> Result<(), String> {

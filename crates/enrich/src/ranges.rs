@@ -71,7 +71,8 @@ impl<K: Key, V: Copy + Default + PartialEq> Ranges<K, V> {
     pub fn nested(mut runs: Vec<(K, K, V)>) -> Ranges<K, V> {
         runs.sort_by_key(|&(first, last, _)| (first, std::cmp::Reverse(last)));
         runs.dedup_by_key(|&mut (first, last, _)| (first, last));
-        let (mut edges, mut open): (Vec<(K, V)>, Vec<(K, V)>) = (Vec::new(), Vec::new());
+        let mut edges: Vec<(K, V)> = Vec::new();
+        let mut open: Vec<(K, V)> = Vec::new();
         let mut edge = |at: K, value: V| match edges.last_mut() {
             Some(last) if last.0 == at => last.1 = value,
             _ => edges.push((at, value)),

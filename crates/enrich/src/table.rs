@@ -102,13 +102,24 @@ impl Reader<'_> {
         self.0.is_empty().then_some(Table { labels, v4, v6 })
     }
 
+    #[inline]
     fn number(&mut self) -> Option<u64> {
+        // Most numbers are small, and there are nearly a million of them.
+        match self.0 {
+            [byte @ 0..0x80, rest @ ..] => {
+                self.0 = rest;
+                Some(u64::from(*byte))
+            }
+            _ => self.long_number(),
+        }
+    }
+
+    fn long_number(&mut self) -> Option<u64> {
         let mut number = 0_u64;
-        for shift in (0..64).step_by(7) {
-            let (&byte, rest) = self.0.split_first()?;
-            self.0 = rest;
-            number |= u64::from(byte & 0x7f).checked_shl(shift)?;
+        for (&byte, at) in self.0.iter().zip(0..10_usize) {
+            number |= u64::from(byte & 0x7f) << (7 * at);
             if byte < 0x80 {
+                self.0 = &self.0[at + 1..];
                 return Some(number);
             }
         }

@@ -294,6 +294,7 @@ impl Event {
             return self.other(&[name], mark(name.as_bytes()));
         }
         match self.placed(field) {
+            Value::Absent if self.others.is_empty() => Value::Absent,
             Value::Absent => self.other(field.names().all, field.names().marks),
             value => value,
         }
