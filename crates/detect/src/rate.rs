@@ -8,6 +8,7 @@
 //! and a time in which nothing at all was read says nothing.
 
 mod due;
+mod periods;
 mod series;
 mod settings;
 mod tell;
@@ -17,8 +18,9 @@ use lapwing_model::{Detail, Event, Scope, Timestamp, printable};
 use serde::{Deserialize, Serialize};
 
 use crate::{Detector, Events, Family, Findings, Kind};
-use due::{Closed, Due};
-use series::{Change, Counted, MINUTE, Over, PERIODS, Series};
+use due::Due;
+use periods::{Closed, MINUTE, PERIODS};
+use series::{Change, Counted, Over, Series};
 pub use settings::{Falling, New, Rising, Settings};
 
 pub const KIND: Kind = Kind {

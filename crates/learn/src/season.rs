@@ -75,8 +75,9 @@ impl Season {
             return;
         }
         let mut x = x;
-        if let Some((forecast, _)) = self.forecast(hour) {
-            let mean = forecast.mean.max(1.0);
+        // That nothing came where next to nothing was expected says nothing of how uneven what comes is.
+        if let Some((slot, ..)) = self.slot(hour).filter(|(slot, ..)| x > 0.0 || slot.mean > 1.0) {
+            let mean = f64::from(slot.mean).max(1.0);
             let error = ((x - mean).powi(2) - mean) / (mean * mean);
             self.errors.update(error.clamp(0.0, CLIP));
             x = x.min(5.0 * mean + 10.0);
@@ -92,19 +93,24 @@ impl Season {
     /// What is expected of an hour and what that rests on; `None` until its hour of the day was seen twice.
     #[must_use]
     pub fn forecast(&self, hour: i64) -> Option<(Forecast, Basis)> {
-        let [week, day] = places(hour);
-        let (week, day) = (self.slots.get(week)?, self.slots.get(day)?);
-        let (slot, basis, most) = if week.seen >= NEEDED {
-            (week, Basis::Week, 2.0 / WEEK_RATE - 1.0)
-        } else if day.seen >= NEEDED {
-            (day, Basis::Day, 2.0 / DAY_RATE - 1.0)
-        } else {
-            return None;
-        };
+        let (slot, basis, most) = self.slot(hour)?;
         let (mean, known) = (f64::from(slot.mean), self.errors.steps.min(1_000) as f64);
         let dispersion = (self.errors.mean * known + PRIOR * PRIOR_ERRORS) / (known + PRIOR_ERRORS);
         let steps = f64::from(slot.seen).min(f64::from(most));
         Some((Forecast { mean, variance: mean + dispersion * mean * mean, steps }, basis))
+    }
+
+    /// What is known of an hour, what that rests on, and after how many values it knows no more.
+    fn slot(&self, hour: i64) -> Option<(&Slot, Basis, f32)> {
+        let [week, day] = places(hour);
+        let (week, day) = (self.slots.get(week)?, self.slots.get(day)?);
+        if week.seen >= NEEDED {
+            Some((week, Basis::Week, 2.0 / WEEK_RATE - 1.0))
+        } else if day.seen >= NEEDED {
+            Some((day, Basis::Day, 2.0 / DAY_RATE - 1.0))
+        } else {
+            None
+        }
     }
 }
 

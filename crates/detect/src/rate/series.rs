@@ -4,15 +4,8 @@ use lapwing_learn::{Baseline, Basis, Forecast, Season};
 use lapwing_model::Entity;
 use serde::{Deserialize, Serialize};
 
-use super::due::Closed;
+use super::periods::{Closed, HOUR, MINUTE, PERIODS, TEN_MINUTES};
 use super::settings::Settings;
-
-/// Lengths of the periods in minutes.
-pub(super) const PERIODS: [i64; 3] = [1, 10, 60];
-
-pub(super) const MINUTE: usize = 0;
-const TEN_MINUTES: usize = 1;
-pub(super) const HOUR: usize = 2;
 
 /// Periods with events after which half of the recent past is forgotten, and beyond which deviation they are clipped.
 const HALF_LIFE: [f64; 3] = [120.0, 72.0, 48.0];
