@@ -112,7 +112,7 @@ impl Blueprint {
 }
 
 /// Version of what snapshots contain: raised when a saved state can no longer be continued from.
-pub const SNAPSHOT_VERSION: u32 = 3;
+pub const SNAPSHOT_VERSION: u32 = 4;
 
 /// The wall clock: read here and nowhere below.
 #[must_use]
