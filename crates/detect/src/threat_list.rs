@@ -172,7 +172,8 @@ mod tests {
         let tables = Arc::new(tables);
         Enricher::new(tables.clone()).enrich(&mut events);
         let mine: Vec<u16> = (0..events.len() as u16).collect();
-        let batch = Batch { enrichment: tables, ..Batch::new(0, events, Vec::new()) };
+        let mut batch = Batch::new(0, events, Vec::new());
+        batch.enrichment = tables;
         let mut findings = Findings::default();
         detector("threat_list", Scope::Event).observe(batch.events(&mine), &mut findings);
         findings.as_slice().iter().map(|found| found.finding.clone()).collect()
