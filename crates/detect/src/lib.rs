@@ -149,6 +149,7 @@ macro_rules! detectors {
 detectors! {
     rules,
     signatures,
+    threat_list,
     thresholds,
     behaviour,
     windows,

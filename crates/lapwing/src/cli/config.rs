@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use lapwing_alert::{Allowance, IncidentSettings};
 use lapwing_detect::{ALL, EnsembleSettings, Rulebook, Setup};
+use lapwing_enrich::Enrichment;
 use lapwing_model::Severity;
 use lapwing_parse::template;
 use serde::{Deserialize, Serialize};
@@ -26,6 +28,7 @@ pub struct Config {
     pub rules: Rules,
     pub templates: template::Settings,
     pub flows: pipeline::Flows,
+    pub enrichment: lapwing_enrich::Settings,
     pub detectors: lapwing_detect::Settings,
     pub ensemble: EnsembleSettings,
     pub alerts: Alerts,
@@ -129,6 +132,7 @@ impl Config {
             ensemble: self.ensemble.clone(),
             templates: self.templates.clone(),
             flows: self.flows.clone(),
+            enrichment: self.enrichment()?,
             ..Blueprint::default()
         })
     }
@@ -142,6 +146,21 @@ impl Config {
         let mutes = self.detectors.signatures.mute.as_slice();
         errors.extend(mutes.iter().filter_map(|mute| mutes_nothing(mute.rule.as_deref()?, &rulebook)));
         Ok((Rulebook { mutes: mutes.into(), ..rulebook }, errors))
+    }
+
+    /// What is known of addresses: tables, lists, assets.
+    ///
+    /// # Errors
+    /// Where something that is set cannot be read or used.
+    pub fn enrichment(&self) -> Result<Arc<Enrichment>, Failed> {
+        let (enrichment, errors) = Enrichment::open(&self.enrichment, &self.fetched(), None);
+        if errors.is_empty() { Ok(Arc::new(enrichment)) } else { Err(Failed::new(errors.join("\n"))) }
+    }
+
+    /// Where lists are kept that `run` fetches.
+    #[must_use]
+    pub fn fetched(&self) -> PathBuf {
+        self.store.directory.join(pipeline::FETCHED)
     }
 
     /// How many threads parse and judge.

@@ -9,6 +9,7 @@ mod feedback;
 mod generate;
 mod held;
 mod learn;
+mod lookup;
 mod model;
 mod patterns;
 mod reload;
@@ -70,6 +71,7 @@ enum Command {
     Replay(replay::Replay),
     Explain(explain::Explain),
     Feedback(feedback::Feedback),
+    Lookup(lookup::Lookup),
     /// Print shell completions
     Completions {
         shell: clap_complete::Shell,
@@ -166,6 +168,7 @@ impl Cli {
             Command::Replay(args) => replay::run(&args, paint),
             Command::Explain(args) => explain::run(&args, &config()?.config, paint),
             Command::Feedback(args) => feedback::run(&args),
+            Command::Lookup(args) => lookup::run(&args, &config()?.config, paint),
             Command::Completions { shell } => {
                 clap_complete::generate(shell, &mut Cli::command(), "lapwing", &mut std::io::stdout());
                 Ok(Exit::Clean)

@@ -16,7 +16,7 @@ use super::config::{Config, Sourced};
 use super::model::{self, Reads};
 use super::reload::{Watched, reload};
 use super::{Exit, Failed};
-use crate::pipeline::{self, Plan};
+use crate::pipeline::{self, Plan, Tables};
 use crate::server;
 
 /// Run the service: take logs over HTTP and TCP, follow files, raise alerts.
@@ -54,6 +54,7 @@ async fn serve(reads: &Reads, sourced: &Sourced) -> Result<Exit, Failed> {
         tell_at: config.alerts.at,
         incidents: config.alerts.incidents.clone(),
         budget: config.alerts.alert_budget,
+        reverse_dns: config.enrichment.reverse_dns.clone(),
         sinks: sinks(config)?,
         keeping: config.store.clone(),
         clock: pipeline::clock,
@@ -78,6 +79,7 @@ async fn serve(reads: &Reads, sourced: &Sourced) -> Result<Exit, Failed> {
         let (every, session) = (config.rules.reload_seconds, session);
         tasks.spawn(renew(directory, session, every, live.reload.clone(), stopping.clone()));
     }
+    tasks.spawn(Tables::new(config.enrichment.clone(), config.fetched(), &live).watch(stopping.clone()));
     tasks.spawn(reload(watched, live.reload.clone(), signal(SignalKind::hangup())?, stopping.clone()));
     if let Some(listener) = listener {
         announce("http", &[listener.address()]);
