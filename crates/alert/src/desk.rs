@@ -10,11 +10,12 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
-    /// After so many seconds of event time without a further verdict an anomaly is over; the next verdict opens a new one.
+    /// After so many seconds of event time without a further verdict an anomaly is over; the next verdict opens a new one. What lasts
+    /// for long may pause for longer: twice as long as it lasted, a day at most.
     pub quiet_seconds: u64,
     /// Verdicts below this severity are kept in scores only and open no anomaly.
     pub open_at: Severity,
-    /// Anomalies that may be open at once; beyond it the one quiet for longest is closed.
+    /// Anomalies that may be open at once; beyond it the one that would be over first is closed.
     pub open_limit: usize,
     /// Lines of evidence that an anomaly keeps.
     pub evidence_limit: usize,
@@ -42,8 +43,8 @@ pub enum Change {
 pub struct Desk {
     settings: Settings,
     open: BTreeMap<u64, Open>,
-    /// Open anomalies by the time of their last verdict, the one quiet for longest first.
-    by_last: BTreeSet<(Timestamp, u64)>,
+    /// Open anomalies by the time after which they are over.
+    by_end: BTreeSet<(Timestamp, u64)>,
     /// Anomalies closed early because too many were open.
     crowded_out: u64,
 }
@@ -58,7 +59,7 @@ struct Open {
 impl Desk {
     #[must_use]
     pub fn new(settings: Settings) -> Self {
-        Desk { settings, open: BTreeMap::new(), by_last: BTreeSet::new(), crowded_out: 0 }
+        Desk { settings, open: BTreeMap::new(), by_end: BTreeSet::new(), crowded_out: 0 }
     }
 
     /// Takes a verdict; answers the anomaly it is part of and what it changed there. None where the verdict is too mild.
@@ -71,7 +72,7 @@ impl Desk {
         self.close_if_over(key, verdict.at);
         let change = match self.open.get_mut(&key) {
             Some(open) => {
-                self.by_last.remove(&(open.anomaly.last, key));
+                self.by_end.remove(&(open.end(&self.settings), key));
                 open.grow(verdict, self.settings.evidence_limit)
             }
             None => match self.part_of(verdict) {
@@ -87,19 +88,17 @@ impl Desk {
             },
         };
         let open = self.open.get(&key)?;
-        self.by_last.insert((open.anomaly.last, key));
+        self.by_end.insert((open.end(&self.settings), key));
         Some((&open.anomaly, change))
     }
 
     /// Closes what has been quiet for long enough at `now` (event time).
     pub fn tick(&mut self, now: Timestamp) {
-        let quiet = Duration::from_secs(self.settings.quiet_seconds);
-        while let Some(&(last, key)) = self.by_last.first() {
-            if now.since(last) <= quiet {
+        while let Some(&(over, key)) = self.by_end.first() {
+            if now <= over {
                 break;
             }
-            self.by_last.remove(&(last, key));
-            self.open.remove(&key);
+            self.close(key);
         }
     }
 
@@ -138,7 +137,7 @@ impl Desk {
     pub fn load(&mut self, state: &[u8]) -> Result<(), String> {
         let (open, crowded_out): (BTreeMap<u64, Open>, u64) =
             postcard::from_bytes(state).map_err(|error| format!("the alert desk's saved state cannot be read: {error}"))?;
-        self.by_last = open.iter().map(|(&key, open)| (open.anomaly.last, key)).collect();
+        self.by_end = open.iter().map(|(&key, open)| (open.end(&self.settings), key)).collect();
         self.open = open;
         self.crowded_out = crowded_out;
         Ok(())
@@ -152,31 +151,43 @@ impl Desk {
             let is_its = (anomaly.scope, &anomaly.entity) == (entity.scope, &entity.name);
             is_its && anomaly.time >= verdict.since && anomaly.severity < Severity::High
         };
-        let mut since = self.by_last.range((verdict.since, 0)..);
+        let mut since = self.by_end.range((verdict.since, 0)..);
         let found = since.find(|(_, key)| self.open.get(key).is_some_and(|open| is_part(&open.anomaly)));
-        let (last, key) = found.copied()?;
-        self.by_last.remove(&(last, key));
-        self.open.remove(&key)
+        self.close(found?.1)
+    }
+
+    fn close(&mut self, key: u64) -> Option<Open> {
+        let open = self.open.remove(&key)?;
+        self.by_end.remove(&(open.end(&self.settings), key));
+        Some(open)
     }
 
     fn close_if_over(&mut self, key: u64, at: Timestamp) {
-        let Some(open) = self.open.get(&key) else { return };
-        if at.since(open.anomaly.last) > Duration::from_secs(self.settings.quiet_seconds) {
-            self.by_last.remove(&(open.anomaly.last, key));
-            self.open.remove(&key);
+        if self.open.get(&key).is_some_and(|open| at > open.end(&self.settings)) {
+            self.close(key);
         }
     }
 
     fn make_room(&mut self) {
         while self.open.len() >= self.settings.open_limit.max(1) {
-            let Some((_, key)) = self.by_last.pop_first() else { break };
-            self.open.remove(&key);
+            let Some((_, key)) = self.by_end.first().copied() else { break };
+            self.close(key);
             self.crowded_out += 1;
         }
     }
 }
 
+/// No pause is longer.
+const LONGEST_PAUSE: Duration = Duration::from_secs(86_400);
+
 impl Open {
+    /// The time after which it is over.
+    fn end(&self, settings: &Settings) -> Timestamp {
+        let lasted = self.anomaly.last.since(self.anomaly.time);
+        let pause = (lasted * 2).min(LONGEST_PAUSE).max(Duration::from_secs(settings.quiet_seconds));
+        self.anomaly.last + pause
+    }
+
     /// The same anomaly, told as what it turned out to be.
     fn becomes(mut self, verdict: &Verdict) -> Open {
         let anomaly = &mut self.anomaly;
@@ -342,6 +353,19 @@ mod tests {
         assert_eq!((second.id, second.count, change), (first.id, 2, Change::Grown));
         let (other, _) = take(&mut desk, &verdict("203.0.113.9", "flood", 20, 0.6));
         assert_ne!(other.id, first.id);
+    }
+
+    #[test]
+    fn what_lasts_for_hours_may_pause_for_hours_and_a_moment_s_may_not() {
+        let mut desk = Desk::new(Settings::default());
+        let hour = 3_600;
+        let long = |second: i64| Verdict { since: Timestamp::from_seconds(0), ..verdict("a", "beacon", second, 0.6) };
+        let (first, _) = take(&mut desk, &long(3 * hour));
+        desk.tick(Timestamp::from_seconds(8 * hour));
+        assert_eq!(take(&mut desk, &long(8 * hour)).0.id, first.id);
+        let (short, _) = take(&mut desk, &verdict("b", "scan", 0, 0.6));
+        desk.tick(Timestamp::from_seconds(8 * hour));
+        assert_ne!(take(&mut desk, &verdict("b", "scan", 8 * hour, 0.6)).0.id, short.id);
     }
 
     #[test]
