@@ -50,14 +50,25 @@ fn systems(file: &str, builder: &mut Builder) -> Result<(), Failed> {
         let row = row?;
         if let Some((first, last, system, name)) = before.replace(row.clone()) {
             // Where two overlap, the one that begins later is the more exact one.
-            let last = if row.0 <= last { previous(row.0) } else { last };
-            builder.add(first, last, system, &name)?;
+            add(builder, first, last.min(previous(row.0)), system, &name)?;
         }
     }
     if let Some((first, last, system, name)) = before {
-        builder.add(first, last, system, &name)?;
+        add(builder, first, last, system, &name)?;
     }
     Ok(())
+}
+
+/// Of what is finer than a /64, the table keeps what ends with it.
+fn add(builder: &mut Builder, first: IpAddr, last: IpAddr, system: u32, name: &str) -> Result<(), String> {
+    let (first, last) = match (first, last) {
+        (IpAddr::V6(a), IpAddr::V6(b)) => {
+            let [a, b] = [a.to_bits().saturating_add((1 << 64) - 1), b.to_bits().wrapping_add(1)].map(|edge| edge >> 64 << 64);
+            (IpAddr::V6(a.into()), IpAddr::V6(b.wrapping_sub(1).into()))
+        }
+        ends => ends,
+    };
+    if first < last { builder.add(first, last, system, name) } else { Ok(()) }
 }
 
 /// First and last address, the number of the autonomous system, its organization.

@@ -1,31 +1,34 @@
-//! The table that comes with Lapwing: the country of every announced public address. `data/NOTICE` says whose it is.
+//! The tables that come with Lapwing: the country and the autonomous system of every announced public address. `data/NOTICE` says
+//! whose they are.
 
 use std::sync::LazyLock;
 
 use crate::Table;
 
-/// The countries of addresses, made by `examples/build_table.rs`.
+/// Made by `examples/build_table.rs`, both.
 const COUNTRIES: &[u8] = include_bytes!("../data/countries.table");
+const SYSTEMS: &[u8] = include_bytes!("../data/systems.table");
 
-/// Whose the built-in data is, for people.
-pub const ATTRIBUTION: &str = "country of an address: IPtoASN (iptoasn.com), PDDL 1.0";
+/// Whose the built-in data is, for people. Its licences ask that whoever shows what it says shows this as well.
+pub const ATTRIBUTION: &str = "countries of addresses: IPtoASN (iptoasn.com), PDDL 1.0; autonomous systems: Route Views \
+     (routeviews.org), DB-IP (db-ip.com) and the NRO (nro.net), CC BY 4.0";
 
 /// Unpacked when the first address is looked up: some ten milliseconds that no start has to wait for.
-static TABLE: LazyLock<Table<u8>> = LazyLock::new(|| {
-    // A test reads what was built in; one that cannot be read could only be empty.
-    Table::read(COUNTRIES).unwrap_or_default()
+static TABLES: LazyLock<(Table<u8>, Table<u32>)> = LazyLock::new(|| {
+    // A test reads what was built in; what cannot be read could only be empty.
+    (Table::read(COUNTRIES).unwrap_or_default(), Table::read(SYSTEMS).unwrap_or_default())
 });
-
-/// The autonomous systems of addresses. No table of them comes with Lapwing yet: those that are free ask for more than to be named.
-#[must_use]
-pub fn systems() -> Option<&'static Table<u32>> {
-    None
-}
 
 /// The countries of addresses.
 #[must_use]
 pub fn countries() -> &'static Table<u8> {
-    &TABLE
+    &TABLES.0
+}
+
+/// The autonomous systems of addresses, each with its number and its organization.
+#[must_use]
+pub fn systems() -> &'static Table<u32> {
+    &TABLES.1
 }
 
 #[cfg(test)]
@@ -57,7 +60,27 @@ mod tests {
     }
 
     #[test]
-    fn it_knows_the_world_in_little_memory() {
+    fn well_known_addresses_belong_to_whom_everybody_knows_they_do() {
+        for (address, number, organization) in [
+            ("8.8.8.8", 15169, "Google"),
+            ("1.1.1.1", 13335, "Cloudflare"),
+            ("193.0.6.139", 3333, "R"),
+            ("130.149.1.1", 680, "Verein"),
+            ("2001:4860:4860::8888", 15169, "Google"),
+            ("2a01:e0a::1", 12322, ""),
+        ] {
+            let found = systems().get(address.parse().unwrap());
+            let fits = found.is_some_and(|(own, name)| own == number && name.starts_with(organization));
+            assert!(fits, "{address}: {found:?}");
+        }
+        assert_eq!(systems().get("10.0.0.1".parse().unwrap()), None);
+    }
+
+    #[test]
+    fn they_know_the_world_in_little_memory() {
+        assert!(systems().len() > 600_000, "{} runs", systems().len());
+        assert!(systems().bytes() < 11 << 20, "{} bytes", systems().bytes());
+        assert!(SYSTEMS.len() < 3 << 20, "{} bytes", SYSTEMS.len());
         assert!(countries().len() > 300_000, "{} runs", countries().len());
         assert!(countries().bytes() < 4 << 20, "{} bytes", countries().bytes());
         assert!(COUNTRIES.len() < 1 << 20, "{} bytes", COUNTRIES.len());

@@ -88,7 +88,7 @@ impl Enrichment {
         }
         if known.autonomous_system.is_none() {
             known.autonomous_system = builtin::systems()
-                .and_then(|systems| systems.get(address))
+                .get(address)
                 .map(|(number, organization)| AutonomousSystem { number, organization: organization.into() });
         }
     }
