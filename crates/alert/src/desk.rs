@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use lapwing_model::{Anomaly, AnomalyId, Entity, Evidence, Severity, State, Timestamp, Verdict, hash};
+use lapwing_model::{Anomaly, AnomalyId, Entity, Evidence, Known, Scope, Severity, State, Timestamp, Verdict, hash};
 use serde::{Deserialize, Serialize};
 
 /// How verdicts are grouped.
@@ -100,6 +100,17 @@ impl Desk {
             }
             self.close(key);
         }
+    }
+
+    /// An address has a name, by DNS: the open anomalies about it, which keep it from now on.
+    pub fn name(&mut self, address: &str, name: &str) -> Vec<Anomaly> {
+        let about = |anomaly: &Anomaly| matches!(anomaly.scope, Scope::Client | Scope::Victim) && &*anomaly.entity == address;
+        let anomalies = self.open.values_mut().map(|open| &mut open.anomaly).filter(|anomaly| about(anomaly));
+        let named = anomalies.map(|anomaly| {
+            anomaly.known.get_or_insert_default().domain = Some(name.into());
+            anomaly.clone()
+        });
+        named.collect()
     }
 
     /// Anomalies that are open now.
@@ -252,6 +263,7 @@ fn first_of(verdict: &Verdict, group: u64) -> Anomaly {
         one_in: 0,
         silenced_by: String::new(),
         related: verdict.related.clone(),
+        known: None,
         evidence: verdict.evidence.iter().cloned().collect(),
         state: State::Open,
         note: String::new(),
@@ -270,6 +282,11 @@ fn describe(anomaly: &mut Anomaly, verdict: &Verdict) {
     anomaly.parts.clone_from(&verdict.parts);
     anomaly.one_in = verdict.one_in;
     anomaly.silenced_by.clone_from(&verdict.silenced_by);
+    if let Some(known) = &verdict.known {
+        // A name was asked for once and is not in the tables.
+        let domain = anomaly.known.take().and_then(|before| before.domain);
+        anomaly.known = Some(Known { domain: known.domain.clone().or(domain), ..known.clone() });
+    }
 }
 
 fn group_key(entity: &Entity, class: &str) -> u64 {
@@ -285,7 +302,7 @@ fn id_of(verdict: &Verdict, group: u64) -> AnomalyId {
 
 #[cfg(test)]
 mod tests {
-    use lapwing_model::{Finding, Position, Scope, Score};
+    use lapwing_model::{Finding, Position, Score};
 
     use super::*;
 
@@ -316,6 +333,7 @@ mod tests {
             one_in: 1,
             silenced_by: String::new(),
             related: Vec::new(),
+            known: None,
             findings: vec![finding],
             evidence: Some(Evidence { file: "a.log".into(), line: second.unsigned_abs(), text: "x".into() }),
         }
@@ -373,6 +391,19 @@ mod tests {
         take(&mut desk, &verdict("a", "scan", 1000, 0.6));
         let (anomaly, _) = take(&mut desk, &verdict("a", "scan", 400, 0.6));
         assert_eq!((anomaly.time, anomaly.last), (Timestamp::from_seconds(400), Timestamp::from_seconds(1000)));
+    }
+
+    #[test]
+    fn a_name_that_comes_later_stays_with_the_open_anomalies_of_its_address() {
+        let mut desk = Desk::new(Settings::default());
+        take(&mut desk, &verdict("203.0.113.9", "scan", 0, 0.6));
+        take(&mut desk, &verdict("203.0.113.10", "scan", 0, 0.6));
+        let named = desk.name("203.0.113.9", "host.example");
+        assert_eq!(named.iter().map(|anomaly| &*anomaly.entity).collect::<Vec<_>>(), ["203.0.113.9"]);
+        let country = lapwing_model::Country::new("DE");
+        let stronger = Verdict { known: Some(Known { country, ..Known::default() }), ..verdict("203.0.113.9", "scan", 1, 0.7) };
+        let known = take(&mut desk, &stronger).0.known.expect("known");
+        assert_eq!((known.domain.as_deref(), known.country), (Some("host.example"), country));
     }
 
     #[test]

@@ -216,6 +216,7 @@ mod tests {
             one_in: 0,
             silenced_by: String::new(),
             related: Vec::new(),
+            known: None,
             evidence: Vec::new(),
             state: State::Open,
             note: String::new(),

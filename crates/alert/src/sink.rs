@@ -82,6 +82,7 @@ mod tests {
             one_in: 0,
             silenced_by: String::new(),
             related: Vec::new(),
+            known: None,
             evidence: vec![Evidence { file: "a.log".into(), line: 1, text: text.into() }],
             state: State::Open,
             note: String::new(),

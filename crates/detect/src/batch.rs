@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use lapwing_enrich::Enrichment;
 use lapwing_model::{Event, PARTITIONS, Scope, Timestamp, partition};
 
 use crate::glance::Glance;
@@ -21,6 +22,8 @@ pub struct Batch {
     pub rulebook: Option<Rulebook>,
     /// What was learned elsewhere: everything that it mentions continues from there before the first of these events.
     pub model: Option<Arc<State>>,
+    /// What its events were enriched with.
+    pub enrichment: Arc<Enrichment>,
     /// After this batch every judge hands out its state, for a snapshot.
     pub barrier: bool,
     /// It is the last of all: nothing will come any more. The time is the latest that events told of.
@@ -39,7 +42,7 @@ impl Batch {
         let glances = events.iter().map(Glance::at).collect();
         let times = || events.iter().map(|event| event.at);
         let span = times().min().zip(times().max());
-        Batch { sequence, events, ticks, span, rulebook: None, model: None, barrier: false, end: None, routes, glances }
+        Batch { sequence, events, ticks, span, routes, glances, ..Batch::default() }
     }
 
     /// The positions of the events that partition `number` of a scope judges.
@@ -49,7 +52,7 @@ impl Batch {
 
     /// The events at some positions.
     pub(crate) fn events<'a>(&'a self, mine: &'a [u16]) -> Events<'a> {
-        Events { all: &self.events, mine, glances: &self.glances }
+        Events { all: &self.events, mine, glances: &self.glances, enrichment: Some(&self.enrichment) }
     }
 }
 
@@ -60,12 +63,19 @@ pub struct Events<'a> {
     mine: &'a [u16],
     /// Of all events; empty where nobody worked them out beforehand.
     glances: &'a [Glance],
+    enrichment: Option<&'a Enrichment>,
 }
 
 impl<'a> Events<'a> {
     #[must_use]
     pub fn new(all: &'a [Event], mine: &'a [u16]) -> Self {
-        Events { all, mine, glances: &[] }
+        Events { all, mine, glances: &[], enrichment: None }
+    }
+
+    /// The tables and lists that events were enriched with.
+    #[must_use]
+    pub fn enrichment(&self) -> Option<&'a Enrichment> {
+        self.enrichment
     }
 
     /// Position in the batch, and the event.
@@ -76,7 +86,7 @@ impl<'a> Events<'a> {
 
     /// The same, and what the event is at a glance, of those only of which one of `wanted` holds.
     pub(crate) fn of(&self, wanted: Glance) -> impl Iterator<Item = (u16, &'a Event, Glance)> + use<'a> {
-        let Events { all, mine, glances } = *self;
+        let Events { all, mine, glances, .. } = *self;
         mine.iter().filter_map(move |&at| {
             let number = usize::from(at);
             let known = glances.get(number).copied();

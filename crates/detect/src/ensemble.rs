@@ -7,12 +7,15 @@
 //! What detectors learned by themselves scores on one scale ([`Score::of_tail`]: 0.8 is one in 10,000). Alone it is an anomaly
 //! only from the threshold on; below, it is noted.
 
+mod assets;
 mod marks;
 mod rarity;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use assets::{Assets, Criticality};
+use lapwing_enrich::Enrichment;
 use lapwing_model::{Entity, Event, Evidence, Finding, Part, Position, Scope, Score, Severity, Timestamp, Verdict};
 pub use marks::Marks;
 use rarity::Rarity;
@@ -28,6 +31,8 @@ pub struct Settings {
     /// From this on, what learned detectors say together (before weights) is an anomaly without a rule's help.
     pub threshold: f32,
     pub weights: Weights,
+    /// How much it changes a score whose assets are concerned.
+    pub criticality: Criticality,
     /// Bytes of a line that are kept as evidence.
     pub evidence_bytes: usize,
 }
@@ -67,7 +72,13 @@ pub struct Weights {
 
 impl Default for Settings {
     fn default() -> Self {
-        Settings { mode: Mode::default(), threshold: 0.8, weights: Weights::default(), evidence_bytes: 1024 }
+        Settings {
+            mode: Mode::default(),
+            threshold: 0.8,
+            weights: Weights::default(),
+            criticality: Criticality::default(),
+            evidence_bytes: 1024,
+        }
     }
 }
 
@@ -84,6 +95,7 @@ pub struct Ensemble {
     rarity: Rarity,
     marks: Arc<Marks>,
     muted: u64,
+    allowed: u64,
 }
 
 /// The section of a saved state.
@@ -104,6 +116,12 @@ impl Ensemble {
     #[must_use]
     pub fn muted(&self) -> u64 {
         self.muted
+    }
+
+    /// Findings that were left out because an allow-list names whom they are about.
+    #[must_use]
+    pub fn allowed(&self) -> u64 {
+        self.allowed
     }
 
     pub fn save(&self, state: &mut State) {
@@ -142,7 +160,12 @@ impl Ensemble {
             let all = here.len();
             here.retain(|found| !self.marks.mute(&found.finding, place.at));
             self.muted += (all - here.len()) as u64;
-            verdicts.extend(self.by_entity(here).into_values().map(|found| self.verdict(&place, found)));
+            let all = here.len();
+            here.retain(|found| !is_allowed(&batch.enrichment, &place, &found.finding.entity));
+            self.allowed += (all - here.len()) as u64;
+            let concerned = Assets::of(&batch.enrichment, event);
+            let found = self.by_entity(here).into_values();
+            verdicts.extend(found.map(|found| self.verdict(&place, &batch.enrichment, &concerned, found)));
         }
         verdicts
     }
@@ -169,7 +192,7 @@ impl Ensemble {
         self.weight(finding.detector) * self.marks.trust(finding.detector, &finding.rule) * found.maturity * finding.score.value()
     }
 
-    fn verdict(&mut self, place: &Place, mut found: Vec<Found>) -> Verdict {
+    fn verdict(&mut self, place: &Place, tables: &Enrichment, assets: &Assets<'_>, mut found: Vec<Found>) -> Verdict {
         found.sort_by(|a, b| {
             let (weight_a, weight_b) = (self.weighted(a), self.weighted(b));
             b.leads.cmp(&a.leads).then(b.finding.severity.cmp(&a.finding.severity)).then(weight_b.total_cmp(&weight_a))
@@ -182,8 +205,17 @@ impl Ensemble {
             ordinary -= value;
             parts.push(Part { detector: found.finding.detector.into(), rule: found.finding.rule.clone(), value });
         }
+        let mut severity = self.severity(&found);
+        let known =
+            if severity < Severity::Low { None } else { found.first().and_then(|found| tables.of(&found.finding.entity)) };
+        if severity >= Severity::Low
+            && let Some(part) = assets.part(&self.settings.criticality, known.as_ref(), 1.0 - ordinary)
+        {
+            ordinary -= part.value;
+            severity = demanded(&found).max(Severity::of(Score::new(1.0 - ordinary)));
+            parts.push(part);
+        }
         let score = Score::new(1.0 - ordinary);
-        let severity = self.severity(&found);
         let silenced_by = if severity < Severity::Low { String::new() } else { self.silenced_by(&found) };
         let one_in = self.rarity.one_in(score.value());
         let findings: Vec<Finding> = found.into_iter().map(Found::into_finding).collect();
@@ -204,13 +236,14 @@ impl Ensemble {
             silenced_by,
             related: place.related.iter().filter(|other| strongest.is_none_or(|own| own.entity != **other)).cloned().collect(),
             findings,
+            known,
             evidence: place.evidence.clone(),
         }
     }
 
     /// What findings of one event, in any order, come to.
     fn severity(&self, found: &[Found]) -> Severity {
-        let demanded = found.iter().map(|found| found.finding.severity).max().unwrap_or_default();
+        let demanded = demanded(found);
         if demanded < Severity::Low && found.iter().all(is_learned) && joint(found) < self.settings.threshold {
             return Severity::Info;
         }
@@ -244,6 +277,16 @@ impl Ensemble {
     }
 }
 
+/// The severity that findings ask for themselves, whatever they score.
+fn demanded(found: &[Found]) -> Severity {
+    found.iter().map(|found| found.finding.severity).max().unwrap_or_default()
+}
+
+/// Whether an allow-list names whom a finding is about, or who brought it about.
+fn is_allowed(tables: &Enrichment, place: &Place, entity: &Entity) -> bool {
+    !tables.allow().is_empty() && tables.allows(std::iter::once(entity).chain(&place.actors), place.at).is_some()
+}
+
 fn is_learned(found: &Found) -> bool {
     matches!(Kind::named(found.finding.detector).map(|kind| kind.family), Some(Family::Learned | Family::Sequence))
 }
@@ -260,10 +303,15 @@ struct Place {
     position: Position,
     evidence: Option<Evidence>,
     related: Vec<Entity>,
+    /// Who brought the event about.
+    actors: Vec<Entity>,
 }
 
 /// Whom else an event speaks of matters for these.
 const RELATED: [Scope; 3] = [Scope::Client, Scope::User, Scope::Victim];
+
+/// These may be named by an allow-list.
+const ACTORS: [Scope; 3] = [Scope::Client, Scope::User, Scope::Host];
 
 impl Place {
     fn of(batch: &Batch, at: u16, tick: Option<Timestamp>, event: Option<&Event>, evidence_bytes: usize) -> Place {
@@ -274,6 +322,10 @@ impl Place {
                 position: event.position,
                 evidence: Some(evidence(event, evidence_bytes)),
                 related: RELATED.into_iter().filter_map(|scope| event.entity_of(scope)).collect(),
+                actors: match batch.enrichment.allow().is_empty() {
+                    true => Vec::new(),
+                    false => ACTORS.into_iter().filter_map(|scope| event.entity_of(scope)).collect(),
+                },
             },
             // A tick has no position of its own: its time and the batch's next event name it.
             (None, tick) => Place {
@@ -282,6 +334,7 @@ impl Place {
                 position: batch.events.get(at as usize).map(|event| event.position).unwrap_or_default(),
                 evidence: None,
                 related: Vec::new(),
+                actors: Vec::new(),
             },
         }
     }

@@ -1,6 +1,6 @@
 //! What an event is at a glance: worked out once for a batch, so that most detectors need not look at most events.
 
-use lapwing_model::{Detail, Event};
+use lapwing_model::{Detail, Event, Scope};
 
 /// One bit for each thing that holds of an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -20,7 +20,9 @@ impl Glance {
     pub(crate) const TEXT: Glance = Glance(16);
     /// A network flow.
     pub(crate) const FLOW: Glance = Glance(32);
-    pub(crate) const ANY: Glance = Glance(63);
+    /// A web request of which nobody knows who sent it.
+    pub(crate) const ANONYMOUS: Glance = Glance(64);
+    pub(crate) const ANY: Glance = Glance(127);
 
     pub(crate) fn at(event: &Event) -> Glance {
         let web = match &event.detail {
@@ -30,7 +32,8 @@ impl Glance {
         };
         let answered = if web.status >= 400 { Glance::REFUSED } else { Glance::GRANTED };
         let sent = if matches!(event.text(web.method), b"GET" | b"HEAD" | b"") { Glance::NOTHING } else { Glance::SENT };
-        Glance::REQUEST.or(answered).or(sent)
+        let anonymous = if event.keys.get(Scope::Client).is_none() { Glance::ANONYMOUS } else { Glance::NOTHING };
+        Glance::REQUEST.or(answered).or(sent).or(anonymous)
     }
 
     pub(crate) const fn or(self, other: Glance) -> Glance {

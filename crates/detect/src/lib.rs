@@ -116,13 +116,15 @@ pub struct Rulebook {
     pub rules: Arc<RuleSet>,
     pub behaviours: Arc<behaviour::Behaviours>,
     pub signatures: Arc<lapwing_inspect::Rules>,
+    /// What does not speak of the signatures.
+    pub mutes: Arc<[signatures::Mute]>,
 }
 
-/// The signatures that ship with Lapwing; no rules and behaviours.
+/// The signatures that ship with Lapwing, none of them muted; no rules and behaviours.
 impl Default for Rulebook {
     fn default() -> Self {
         let rules = Arc::new(RuleSet::compile(Vec::new()).0);
-        Rulebook { rules, behaviours: Arc::default(), signatures: signatures::builtin() }
+        Rulebook { rules, behaviours: Arc::default(), signatures: signatures::builtin(), mutes: Arc::default() }
     }
 }
 
@@ -147,6 +149,7 @@ macro_rules! detectors {
 detectors! {
     rules,
     signatures,
+    threat_list,
     thresholds,
     behaviour,
     windows,

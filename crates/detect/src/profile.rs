@@ -9,8 +9,12 @@
 //! people call normal (`lapwing learn`, [`Setup::learning`]) is learned as it is. Since all parts of a request decide together
 //! whether it is learned, and parameters of the same name help each other across endpoints and methods, one instance sees all.
 //!
-//! At most about 40 MiB: 16,384 parameters of 1.6 KiB, 8,192 endpoints of 250 bytes, 16,384 folders, 8,192 things in quarantine.
+//! What the server answered, its status and its size, is learned of ordinary requests. It says less of a request than of what came of
+//! it: such a finding is noted for others to weigh more, and told alone only where what was never granted is.
+//!
+//! At most about 44 MiB: 16,384 parameters of 1.6 KiB, 8,192 endpoints of 700 bytes, 16,384 folders, 8,192 things in quarantine.
 
+mod answer;
 mod deviation;
 mod endpoint;
 mod form;
@@ -67,6 +71,9 @@ const UNVOUCHED: f32 = 2.0;
 /// From so much surprise on a request is not learned.
 const STRANGE: f32 = 5.0;
 
+/// The score of an answer that is odd beside nothing else: alone it is no anomaly, but it makes what others find graver.
+const NOTED: Score = Score::new(0.35);
+
 #[derive(Debug)]
 struct Profile {
     settings: Settings,
@@ -90,7 +97,7 @@ impl Profile {
         let who = Who { client: event.keys.get(Scope::Client).unwrap_or(0), trusted: self.trusted };
         let asked = memory.ask(event, web);
         let refused = web.status >= 400;
-        if asked.is_plain && memory.learn_expected(&asked, event.at, who, self.generation) {
+        if asked.is_plain && memory.learn_expected(&asked, web, event.at, who, self.generation) {
             return None;
         }
         let mut given: Vec<Given<'_>> = Vec::new();
@@ -100,19 +107,26 @@ impl Profile {
         }
         if who.trusted {
             memory.learn(&asked, &given, event.at, who, self.generation);
+            memory.learn_answer(&asked, web);
             return None;
         }
         self.deviations.clear();
         let syntax = memory.judge(&asked, &given, web.status, &mut self.deviations);
+        let (own, strange) = (self.deviations.len(), total(&self.deviations));
+        memory.judge_answer(&asked, web, &mut self.deviations);
         let surprise = total(&self.deviations);
         let least = self.settings.surprise + if memory.is_vouched_for(&asked) { 0.0 } else { UNVOUCHED };
-        let finding = (surprise >= least).then(|| finding(memory, event, &asked, &given, &self.deviations, surprise));
-        if refused {
-            return finding;
+        let noted = self.deviations[own..].iter().any(|answer| answer.evidence >= STRANGE);
+        let mut finding = (surprise >= least || noted).then(|| finding(memory, event, &asked, &given, &self.deviations, surprise));
+        if surprise < least {
+            finding = finding.map(|finding| Finding { score: NOTED, ..finding });
         }
-        let ordinary = surprise < STRANGE && !syntax;
-        if ordinary || memory.detain(&asked, &given, &self.deviations, event.at, who.client) {
+        let ordinary = strange < STRANGE && !syntax;
+        if !refused && (ordinary || memory.detain(&asked, &given, &self.deviations[..own], event.at, who.client)) {
             memory.learn(&asked, &given, event.at, who, self.generation);
+        }
+        if ordinary {
+            memory.learn_answer(&asked, web);
         }
         finding
     }

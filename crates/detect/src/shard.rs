@@ -134,6 +134,12 @@ impl Seat {
         let mut positions = std::mem::take(&mut self.positions);
         let mut mine = match self.partitions.as_slice() {
             [partition] => batch.route(self.scope, *partition),
+            all if all.len() == PARTITIONS => {
+                // Nothing is left out, so nothing has to be sorted.
+                positions.clear();
+                positions.extend(0..batch.events.len() as u16);
+                &positions
+            }
             several => {
                 positions.clear();
                 several.iter().for_each(|&partition| positions.extend_from_slice(batch.route(self.scope, partition)));

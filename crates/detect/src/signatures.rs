@@ -24,7 +24,7 @@ pub const KIND: Kind = Kind {
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
     pub enabled: bool,
-    /// Rules that do not speak, everywhere or where the site needs what they look for.
+    /// Rules that do not speak, everywhere or where the site needs what they look for. What is at work is [`Rulebook::mutes`].
     pub mute: Vec<Mute>,
 }
 
@@ -65,12 +65,12 @@ const QUIET: Score = Score::new(0.2);
 #[derive(Debug)]
 struct Signatures {
     inspector: Inspector,
-    mute: Vec<Mute>,
+    mutes: Arc<[Mute]>,
 }
 
 impl Signatures {
     fn new(setup: &Setup) -> Signatures {
-        Signatures { inspector: Inspector::new(setup.rulebook.signatures.clone()), mute: setup.settings.signatures.mute.clone() }
+        Signatures { inspector: Inspector::new(setup.rulebook.signatures.clone()), mutes: setup.rulebook.mutes.clone() }
     }
 
     fn inspect(&mut self, event: &Event) {
@@ -102,7 +102,7 @@ impl Signatures {
     fn muted(&self, event: &Event, hit: &Hit) -> bool {
         let rule = &self.inspector.rules().rules()[hit.rule];
         let path = event.web().map(|web| event.path(web)).unwrap_or_default();
-        self.mute.iter().any(|mute| {
+        self.mutes.iter().any(|mute| {
             mute.path.as_ref().is_none_or(|prefix| path.starts_with(prefix.as_bytes()))
                 && mute.parameter.as_ref().is_none_or(|name| name.as_bytes() == hit.name)
                 && mute.rule.as_ref().is_none_or(|name| *name == rule.id || *name == rule.class)
@@ -122,7 +122,7 @@ impl Signatures {
 /// Every rule that matches something in the event, whatever its points.
 #[must_use]
 pub fn hits(rules: &Arc<Rules>, event: &Event) -> Vec<Hit> {
-    let mut signatures = Signatures { inspector: Inspector::new(rules.clone()), mute: Vec::new() };
+    let mut signatures = Signatures { inspector: Inspector::new(rules.clone()), mutes: Arc::default() };
     signatures.inspect(event);
     signatures.inspector.hits().to_vec()
 }
@@ -148,6 +148,7 @@ impl Detector for Signatures {
         if !Arc::ptr_eq(self.inspector.rules(), &rulebook.signatures) {
             self.inspector = Inspector::new(rulebook.signatures.clone());
         }
+        self.mutes = rulebook.mutes.clone();
     }
 }
 
@@ -291,11 +292,13 @@ mod tests {
     fn a_muted_rule_does_not_speak_where_it_is_muted() {
         let mut setup = crate::testing::setup();
         let mute = Mute { path: Some("/admin".to_owned()), parameter: Some("q".to_owned()), rule: Some("xss".to_owned()) };
-        setup.settings.signatures.mute = vec![mute];
+        setup.rulebook.mutes = vec![mute].into();
         let mut muted = Signatures::new(&setup);
         let line = |path: &str| Line { path: path.to_owned(), ..Line::new(0.0, "203.0.113.9", 200) }.web(0);
         assert!(observe(&mut muted, &[line("/admin?q=<script>alert(1)</script>")]).is_empty());
         assert_eq!(observe(&mut muted, &[line("/shop?q=<script>alert(1)</script>")]).len(), 1);
         assert_eq!(observe(&mut muted, &[line("/admin?x=<script>alert(1)</script>")]).len(), 1);
+        muted.reload(&Rulebook::default());
+        assert_eq!(observe(&mut muted, &[line("/admin?q=<script>alert(1)</script>")]).len(), 1);
     }
 }

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 /// The floors, from the ground up.
 const CRATES: &[&[&str]] = &[
     &["model"],
-    &["source", "parse", "rules", "inspect", "flow", "learn", "alert", "store", "generate"],
+    &["source", "parse", "rules", "inspect", "flow", "learn", "enrich", "alert", "store", "generate"],
     &["detect"],
     &["lapwing"],
 ];
@@ -104,7 +104,7 @@ fn is_test(file: &Path) -> bool {
 
 #[test]
 fn the_lower_floors_read_no_wall_clock_and_start_no_thread() {
-    for name in ["model", "parse", "rules", "inspect", "flow", "learn", "alert", "store", "generate", "detect"] {
+    for name in ["model", "parse", "rules", "inspect", "flow", "learn", "enrich", "alert", "store", "generate", "detect"] {
         let mut files = Vec::new();
         sources(&root().join("crates").join(name).join("src"), &mut files);
         for file in files {

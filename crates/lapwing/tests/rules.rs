@@ -162,6 +162,33 @@ fn a_rule_that_is_added_while_the_service_runs_works_and_a_broken_one_hides_none
     service.stop();
 }
 
+#[test]
+fn what_is_muted_of_the_signatures_changes_while_the_service_runs() {
+    let folder = folder(&[("lapwing.yaml", "rules: {reload_seconds: 1}\n")]);
+    let mut command = Command::new(env!("CARGO_BIN_EXE_lapwing"));
+    command.current_dir(folder.path()).args(["--config", "lapwing.yaml"]).stdout(std::process::Stdio::null());
+    let mut service = Service::launch(command, &[]).expect("starts");
+    let mut is_told = |path: &str| {
+        let asked = serde_json::json!({"log_line": line(path)}).to_string();
+        let (status, said) = service.post("/detect", asked.as_bytes()).expect("an answer");
+        assert_eq!(status, 200, "{said}");
+        said.contains("\"is_anomaly\":true")
+    };
+    assert!(is_told("/editor?text=<script>alert(1)</script>"));
+    let mute = "rules: {reload_seconds: 1}\ndetectors: {signatures: {mute: [{path: /editor, parameter: text, rule: xss}]}}\n";
+    fs::write(folder.path().join("lapwing.yaml"), mute).expect("written");
+    let until = Instant::now() + Duration::from_secs(30);
+    while is_told("/editor?text=<script>alert(1)</script>") {
+        assert!(Instant::now() < until, "the mute does not take effect");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    assert!(is_told("/editor?name=<script>alert(1)</script>"), "only what is muted is");
+    fs::write(folder.path().join("lapwing.yaml"), "detectors: {signature: {}}\n").expect("written");
+    std::thread::sleep(Duration::from_millis(2500));
+    assert!(!is_told("/editor?text=<script>alert(1)</script>"), "a configuration that is wrong changes nothing");
+    service.stop();
+}
+
 const SIGNATURE: &str = "class: xss\nrules:\n- id: own-word\n  title: Our own word\n  points: 5\n  on: [value]\n  regex: evil-\\w+\n  \
                          match: [an evil-thing]\n  no_match: [evil]\n";
 

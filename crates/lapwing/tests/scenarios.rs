@@ -21,6 +21,13 @@ fn logs(folder: &Path) -> Vec<String> {
     logs
 }
 
+/// Where and what somebody is, and by which part of the score that mattered.
+fn known(known: &Value) -> String {
+    let said = [&known["country"], &known["asset"]["name"]].map(Value::as_str);
+    let said: Vec<_> = said.into_iter().flatten().collect();
+    if said.is_empty() { String::new() } else { format!(" ({})", said.join(", ")) }
+}
+
 /// One anomaly as a line that a person can review.
 fn line(anomaly: &Value) -> String {
     let text = |key: &str| anomaly[key].as_str().unwrap_or_default().to_owned();
@@ -30,11 +37,12 @@ fn line(anomaly: &Value) -> String {
         None => "no line".to_owned(),
     };
     format!(
-        "{} {} {} {} x{} [{} .. {}] {place}\n    {}\n",
+        "{} {} {} {}{} x{} [{} .. {}] {place}\n    {}\n",
         text("severity"),
         text("class"),
         text("scope"),
         text("entity"),
+        known(&anomaly["known"]),
         anomaly["count"],
         text("time"),
         text("last"),

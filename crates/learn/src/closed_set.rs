@@ -82,6 +82,11 @@ impl ClosedSet {
         self.values.len()
     }
 
+    /// The values, in no order; none where the set is open.
+    pub fn values(&self) -> impl Iterator<Item = u64> + '_ {
+        self.values.iter().map(|counted| counted.value)
+    }
+
     /// Whether no value is known.
     #[must_use]
     pub fn is_empty(&self) -> bool {

@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::{Entity, Part, Scope, Score, Severity, Timestamp};
+use crate::{Entity, Known, Part, Scope, Score, Severity, Timestamp};
 
 /// Verdicts that belong together (same entity, same class, close in time): stored, listed and told once.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -40,6 +40,9 @@ pub struct Anomaly {
     /// Who else is in it: the client of a user's login, the victims of a scan; at most [`Anomaly::RELATED`].
     #[serde(default)]
     pub related: Vec<Entity>,
+    /// Where the entity is, whose it is and how much it matters, as far as that was known.
+    #[serde(default)]
+    pub known: Option<Known>,
     /// A few of the lines: the first ones and the strongest.
     pub evidence: Vec<Evidence>,
     pub state: State,

@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use crate::{Entity, Flow, Keys, Origin, Others, Position, Scope, Text, Timestamp, printable};
+use crate::{Entity, Flow, Keys, Known, Origin, Others, Position, Scope, Text, Timestamp, printable};
 
 /// What was understood of a record. Its texts are [`Text`] spans into `raw` and `decoded`.
 #[derive(Debug, Clone)]
@@ -22,6 +22,10 @@ pub struct Event {
     pub client: Option<IpAddr>,
     /// The client as the record names it: an address, or a host name where the web server looked names up.
     pub client_text: Text,
+    /// What is known of the client's address; nothing where it has none or nobody looked.
+    pub client_known: Option<Arc<Known>>,
+    /// The same of the address that a flow goes to.
+    pub destination_known: Option<Arc<Known>>,
     pub user: Text,
     pub session: Text,
     pub service: Text,
@@ -153,6 +157,8 @@ impl Event {
             keys: Keys::default(),
             client: None,
             client_text: Text::ABSENT,
+            client_known: None,
+            destination_known: None,
             user: Text::ABSENT,
             session: Text::ABSENT,
             service: Text::ABSENT,

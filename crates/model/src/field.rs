@@ -1,7 +1,7 @@
 use std::net::IpAddr;
 
 use crate::others::mark;
-use crate::{Detail, Event, Flow, Level};
+use crate::{Detail, Event, Fact, Flow, Level};
 
 /// A field of an event, by its OpenTelemetry or ECS name. Look the name up once, then read it from every event.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -44,6 +44,10 @@ pub enum Field {
     ConnectionState,
     /// What was done with a flow: `allowed` or `denied`.
     Action,
+    /// What is known of the client's address.
+    OfClient(Fact),
+    /// What is known of the address that a flow goes to.
+    OfDestination(Fact),
     Template,
     Source,
     /// The record as it came.
@@ -114,6 +118,24 @@ const OWN: &[Field] = &[
     Field::TcpFlags,
     Field::ConnectionState,
     Field::Action,
+    Field::OfClient(Fact::Country),
+    Field::OfClient(Fact::AsNumber),
+    Field::OfClient(Fact::AsOrganization),
+    Field::OfClient(Fact::NetworkClass),
+    Field::OfClient(Fact::Domain),
+    Field::OfClient(Fact::AssetName),
+    Field::OfClient(Fact::AssetOwner),
+    Field::OfClient(Fact::AssetCriticality),
+    Field::OfClient(Fact::ThreatList),
+    Field::OfDestination(Fact::Country),
+    Field::OfDestination(Fact::AsNumber),
+    Field::OfDestination(Fact::AsOrganization),
+    Field::OfDestination(Fact::NetworkClass),
+    Field::OfDestination(Fact::Domain),
+    Field::OfDestination(Fact::AssetName),
+    Field::OfDestination(Fact::AssetOwner),
+    Field::OfDestination(Fact::AssetCriticality),
+    Field::OfDestination(Fact::ThreatList),
     Field::Template,
     Field::Source,
     Field::Raw,
@@ -218,6 +240,8 @@ impl Field {
             Field::TcpFlags => const { &Names::new(&["tcp.flags", "tcp_flags"]) },
             Field::ConnectionState => const { &Names::new(&["network.connection.state"]) },
             Field::Action => const { &Names::new(&["event.action"]) },
+            Field::OfClient(fact) => of_client(*fact),
+            Field::OfDestination(fact) => of_destination(*fact),
             Field::Template => const { &Names::new(&["log.record.template", "template"]) },
             Field::Source => const { &Names::new(&["log.file.path", "source"]) },
             Field::Raw => const { &Names::new(&["event.original", "log.record.original"]) },
@@ -231,6 +255,36 @@ impl Field {
     }
 }
 
+/// ECS's names of what is known of the client; it has none for the class of a network and for threat lists by side.
+const fn of_client(fact: Fact) -> &'static Names {
+    match fact {
+        Fact::Country => const { &Names::new(&["source.geo.country_iso_code", "client.geo.country_iso_code"]) },
+        Fact::AsNumber => const { &Names::new(&["source.as.number", "client.as.number"]) },
+        Fact::AsOrganization => const { &Names::new(&["source.as.organization.name", "client.as.organization.name"]) },
+        Fact::NetworkClass => const { &Names::new(&["source.network.class", "client.network.class"]) },
+        Fact::Domain => const { &Names::new(&["source.domain", "client.domain"]) },
+        Fact::AssetName => const { &Names::new(&["source.asset.name", "client.asset.name"]) },
+        Fact::AssetOwner => const { &Names::new(&["source.asset.owner", "client.asset.owner"]) },
+        Fact::AssetCriticality => const { &Names::new(&["source.asset.criticality", "client.asset.criticality"]) },
+        Fact::ThreatList => const { &Names::new(&["source.threat.feed.name", "client.threat.feed.name"]) },
+    }
+}
+
+/// The same of the destination.
+const fn of_destination(fact: Fact) -> &'static Names {
+    match fact {
+        Fact::Country => const { &Names::new(&["destination.geo.country_iso_code", "server.geo.country_iso_code"]) },
+        Fact::AsNumber => const { &Names::new(&["destination.as.number", "server.as.number"]) },
+        Fact::AsOrganization => const { &Names::new(&["destination.as.organization.name", "server.as.organization.name"]) },
+        Fact::NetworkClass => const { &Names::new(&["destination.network.class", "server.network.class"]) },
+        Fact::Domain => const { &Names::new(&["server.domain"]) },
+        Fact::AssetName => const { &Names::new(&["destination.asset.name", "server.asset.name"]) },
+        Fact::AssetOwner => const { &Names::new(&["destination.asset.owner", "server.asset.owner"]) },
+        Fact::AssetCriticality => const { &Names::new(&["destination.asset.criticality", "server.asset.criticality"]) },
+        Fact::ThreatList => const { &Names::new(&["destination.threat.feed.name", "server.threat.feed.name"]) },
+    }
+}
+
 impl Event {
     /// What stands in a field of this event: in its own place or, where that is empty, among the record's other fields under
     /// one of its names (an application may well have a `status` that is no HTTP status).
@@ -240,6 +294,7 @@ impl Event {
             return self.other(&[name], mark(name.as_bytes()));
         }
         match self.placed(field) {
+            Value::Absent if self.others.is_empty() => Value::Absent,
             Value::Absent => self.other(field.names().all, field.names().marks),
             value => value,
         }
@@ -250,6 +305,8 @@ impl Event {
         let number = |number: f64| if number == 0.0 { Value::Absent } else { Value::Number(number) };
         match (field, &self.detail) {
             (Field::ClientAddress, _) => self.client.map_or_else(|| text(self.client_text), Value::Address),
+            (Field::OfClient(fact), _) => self.client_known.as_ref().map_or(Value::Absent, |known| known.fact(*fact)),
+            (Field::OfDestination(fact), _) => self.destination_known.as_ref().map_or(Value::Absent, |known| known.fact(*fact)),
             (Field::User, _) => text(self.user),
             (Field::Session, _) => text(self.session),
             (Field::Service, _) => text(self.service),

@@ -2,7 +2,7 @@ use std::borrow::Cow;
 
 use serde::Serialize;
 
-use crate::{Entity, Evidence, Position, Score, Severity, Timestamp};
+use crate::{Entity, Evidence, Known, Position, Score, Severity, Timestamp};
 
 /// What one detector says of one event (or, at a tick, of one entity).
 #[derive(Debug, Clone, PartialEq)]
@@ -57,6 +57,8 @@ pub struct Verdict {
     pub findings: Vec<Finding>,
     /// Who else the event speaks of.
     pub related: Vec<Entity>,
+    /// What is known of whom it is about.
+    pub known: Option<Known>,
     /// The line; none where a silence or another absence is what was found.
     pub evidence: Option<Evidence>,
 }

@@ -325,15 +325,16 @@ impl Modifiers {
         Some(())
     }
 
-    /// The value with its `%names%` replaced, in all combinations.
+    /// The value with its `%names%` replaced, in all combinations; `\%` is a percent sign.
     fn expanded(&self, text: &str, at: Position, known: &Placeholders, problems: &mut Problems) -> Option<Vec<String>> {
         let mut done = vec![String::new()];
         let mut rest = text;
         if !self.expand {
             return Some(vec![text.to_owned()]);
         }
-        while let Some((before, after)) = rest.split_once('%') {
-            let Some((name, after)) = after.split_once('%') else { break };
+        while let Some((before, after)) = at_percent(rest) {
+            let Some((name, after)) = at_percent(after) else { break };
+            let before = &before.replace(r"\%", "%");
             let Some(values) = known.get(name) else {
                 let message = format!("the placeholder {} has no values", quoted(&format!("%{name}%")));
                 problems.waits(
@@ -350,8 +351,15 @@ impl Modifiers {
             done = done.iter().flat_map(|start| values.iter().map(move |value| format!("{start}{before}{value}"))).collect();
             rest = after;
         }
-        Some(done.into_iter().map(|start| start + rest).collect())
+        let rest = rest.replace(r"\%", "%");
+        Some(done.into_iter().map(|start| start + &rest).collect())
     }
+}
+
+/// What stands before and behind the first percent sign that no backslash escapes.
+fn at_percent(text: &str) -> Option<(&str, &str)> {
+    let (at, _) = text.match_indices('%').find(|(at, _)| !text[..*at].ends_with('\\'))?;
+    Some((&text[..at], &text[at + 1..]))
 }
 
 fn related(mut pattern: Pattern, relation: Relation, cased: bool) -> Pattern {

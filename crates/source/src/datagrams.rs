@@ -13,14 +13,13 @@ use std::task::Poll;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use lapwing_model::{Datagram, Reading, Record, Timestamp};
+use lapwing_model::{Datagram, Network, Reading, Record, Timestamp, allows};
 use tokio::io::Interest;
 use tokio::net::UdpSocket;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::counters::{Tally, loss};
-use crate::network::{self, Network};
 use crate::push::{Shared, stopped};
 use crate::senders::{Sender, Senders};
 use crate::{Accepted, BLOCK, BLOCK_BYTES, Block, Context, NotTaken, SourceError};
@@ -206,7 +205,7 @@ impl Post {
                 Some((sender, &datagram[..length.min(*max)]))
             }
             Keep::Whole { allowed } => {
-                if !network::allows(allowed, from.ip()) {
+                if !allows(allowed, from.ip()) {
                     // Not by sender: there may be any number of them, and none of them is ours.
                     self.shared.tally.lost(loss::NOT_ALLOWED, 1);
                     return None;

@@ -8,9 +8,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::counters::loss;
 use crate::listen::{self, Framing, From, Limits};
-use crate::network::Network;
 use crate::senders::Senders;
 use crate::{Built, Context, Source, SourceError, Task, netflow};
+use lapwing_model::Network;
 
 pub(crate) const SUMMARY: &str = "IPFIX over TCP";
 

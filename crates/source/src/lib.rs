@@ -18,7 +18,6 @@ pub mod lines;
 mod listen;
 mod messages;
 pub mod multiline;
-mod network;
 mod push;
 mod senders;
 pub mod tls;
@@ -45,7 +44,7 @@ use tokio::sync::watch;
 pub use block::{Accepted, BLOCK, BLOCK_BYTES, Block, Bookmark, Closed, Intake, NotTaken, Refused, intake};
 pub use counters::{Counters, Tally, loss};
 pub use error::SourceError;
-pub use network::{Network, NotANetwork};
+pub use lapwing_model::{Network, NotANetwork};
 
 /// Where each source was when the state was saved last, by [`Bookmark::key`].
 pub type Bookmarks = HashMap<Box<str>, Vec<u8>>;

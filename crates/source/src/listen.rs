@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use lapwing_model::Origin;
+use lapwing_model::{Network, Origin, allows};
 use tokio::io::AsyncReadExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
@@ -16,7 +16,6 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use crate::counters::{Tally, loss};
-use crate::network::{self, Network};
 use crate::push::{self, Cutter, Ended, Feed, Shared, stopped};
 use crate::senders::{Sender, Senders};
 use crate::{Context, SourceError, frames, lines, messages};
@@ -161,7 +160,7 @@ impl Desk {
 
     fn seat(&mut self, stream: TcpStream, peer: SocketAddr) -> Option<Connection> {
         if let Framing::Ipfix { allow } = &self.framing
-            && !network::allows(allow, peer.ip())
+            && !allows(allow, peer.ip())
         {
             self.shared.tally.lost(loss::NOT_ALLOWED, 1);
             return None;

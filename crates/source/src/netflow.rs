@@ -5,11 +5,10 @@
 
 use std::net::SocketAddr;
 
-use lapwing_model::Reading;
+use lapwing_model::{Network, Reading};
 use serde::{Deserialize, Serialize};
 
 use crate::datagrams::{self, Keep};
-use crate::network::Network;
 use crate::{Built, Context, Source, SourceError, Task};
 
 pub(crate) const SUMMARY: &str = "NetFlow v5, v7 and v9, IPFIX and sFlow over UDP";

@@ -65,6 +65,7 @@ fn anomaly(number: u64) -> Anomaly {
         one_in: 0,
         silenced_by: String::new(),
         related: Vec::new(),
+        known: None,
         evidence: (0..3).map(|line| evidence(number * 3 + line)).collect(),
         state: State::Open,
         note: String::new(),

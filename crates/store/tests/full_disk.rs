@@ -68,6 +68,7 @@ fn anomaly(number: u64) -> Anomaly {
         one_in: 0,
         silenced_by: String::new(),
         related: Vec::new(),
+        known: None,
         evidence: vec![Evidence { file: "a.log".into(), line: number, text: "x y z ".repeat(200).into() }],
         state: State::Open,
         note: String::new(),

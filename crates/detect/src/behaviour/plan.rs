@@ -118,7 +118,7 @@ impl Plan {
         let named = |rule: &Rule| rule.name.as_deref().is_some_and(|name| asked.contains(&name));
         let needed: Vec<&Written> = all.iter().filter(|written| mine(written) || named(&written.rule)).collect();
         let groups: Vec<Group> = When::ALL.iter().filter_map(|(_, when)| Group::new(*when, &needed, errors)).collect();
-        let looks = groups.iter().any(|group| matches!(group.when, When::Hidden | When::Payload));
+        let looks = groups.iter().any(|group| matches!(group.when, When::Hidden | When::Payload | When::Query));
         let glance = groups.iter().fold(Glance::NOTHING, |all, group| all.or(group.when.glance()));
         let mut plan = Plan { scope, groups, glance, looks, buckets: Vec::new(), covers: scenarios().any(|(_, scenario)| scenario.covers) };
         for (rule, scenario) in scenarios() {

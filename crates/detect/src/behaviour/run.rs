@@ -60,15 +60,26 @@ fn written(line: &str, n: u32, second: i64) -> String {
     let day = second.rem_euclid(86_400);
     let clock = format!("{:02}:{:02}:{:02}", day / 3600, day / 60 % 60, day % 60);
     let date = 1 + (second - START.div_euclid(86_400) * 86_400) / 86_400;
-    let mut text = line
+    let text = line
         .replace("{clf}", &format!("{date:02}/Mar/2025:{clock} +0000"))
         .replace("{iso}", &format!("2025-03-{date:02}T{clock}Z"))
         .replace("{syslog}", &format!("Mar {date:2} {clock}"))
         .replace("{n}", &n.to_string());
-    for divisor in 2..=9 {
-        text = text.replace(&format!("{{n%{divisor}}}"), &(n % divisor).to_string());
+    with_rests(&text, n)
+}
+
+/// The text with the rest of dividing `n` by D in the place of each `{n%D}`.
+fn with_rests(text: &str, n: u32) -> String {
+    let mut parts = text.split("{n%");
+    let mut written = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let divided = part.split_once('}').and_then(|(divisor, after)| Some((n.checked_rem(divisor.parse().ok()?)?, after)));
+        match divided {
+            Some((rest, after)) => written += &format!("{rest}{after}"),
+            None => written += &format!("{{n%{part}"),
+        }
     }
-    text
+    written
 }
 
 #[cfg(test)]
@@ -77,9 +88,9 @@ mod tests {
 
     #[test]
     fn lines_carry_their_number_and_their_time() {
-        let step = Step { times: 3, every: 3_600_000_000_000 * 8, line: "{iso} {syslog} {clf} {n} {n%2}".to_owned() };
+        let step = Step { times: 3, every: 3_600_000_000_000 * 8, line: "{iso} {syslog} {clf} {n} {n%2} {n%x}{n%0}".to_owned() };
         let lines = lines(&vec![step]);
-        assert_eq!(lines[0], "2025-03-01T10:00:00Z Mar  1 10:00:00 01/Mar/2025:10:00:00 +0000 0 0");
-        assert_eq!(lines[2], "2025-03-02T02:00:00Z Mar  2 02:00:00 02/Mar/2025:02:00:00 +0000 2 0");
+        assert_eq!(lines[0], "2025-03-01T10:00:00Z Mar  1 10:00:00 01/Mar/2025:10:00:00 +0000 0 0 {n%x}{n%0}");
+        assert_eq!(lines[2], "2025-03-02T02:00:00Z Mar  2 02:00:00 02/Mar/2025:02:00:00 +0000 2 0 {n%x}{n%0}");
     }
 }

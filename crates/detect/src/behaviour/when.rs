@@ -20,6 +20,10 @@ pub(super) enum When {
     Sent,
     /// A web request whose address holds a character that plain addresses lack: `%`, `+`, quotes, brackets, `..`, `:` and such.
     Payload,
+    /// A web request with a query.
+    Query,
+    /// A web request of which the log does not say who sent it.
+    Anonymous,
     /// A line that is no web request.
     Text,
     /// Every event.
@@ -28,13 +32,15 @@ pub(super) enum When {
 
 impl When {
     /// In the order in which they are asked.
-    pub(super) const ALL: [(&'static str, When); 8] = [
+    pub(super) const ALL: [(&'static str, When); 10] = [
         ("request", When::Request),
         ("hidden", When::Hidden),
         ("refused", When::Refused),
         ("granted", When::Granted),
         ("sent", When::Sent),
         ("payload", When::Payload),
+        ("query", When::Query),
+        ("anonymous", When::Anonymous),
         ("text", When::Text),
         ("any", When::Any),
     ];
@@ -42,10 +48,11 @@ impl When {
     /// What an event must be at a glance.
     pub(super) const fn glance(self) -> Glance {
         match self {
-            When::Request | When::Hidden | When::Payload => Glance::REQUEST,
+            When::Request | When::Hidden | When::Payload | When::Query => Glance::REQUEST,
             When::Refused => Glance::REFUSED,
             When::Granted => Glance::GRANTED,
             When::Sent => Glance::SENT,
+            When::Anonymous => Glance::ANONYMOUS,
             When::Text => Glance::TEXT,
             When::Any => Glance::ANY,
         }
@@ -56,6 +63,7 @@ impl When {
         let looks = match self {
             When::Hidden => look.hidden,
             When::Payload => look.odd,
+            When::Query => look.query,
             _ => true,
         };
         looks && glance.meets(self.glance())
@@ -81,6 +89,7 @@ impl When {
 pub(super) struct Look {
     hidden: bool,
     odd: bool,
+    query: bool,
 }
 
 /// Addresses are looked at so far; a longer one is odd by itself.
@@ -88,6 +97,7 @@ const LONGEST: usize = 4096;
 
 const ODD: u8 = 1;
 const POINT: u8 = 2;
+const QUESTION: u8 = 4;
 
 const KINDS: [u8; 256] = {
     let mut kinds = [0; 256];
@@ -98,6 +108,7 @@ const KINDS: [u8; 256] = {
         at += 1;
     }
     kinds[b'.' as usize] = POINT;
+    kinds[b'?' as usize] = QUESTION;
     kinds
 };
 
@@ -114,7 +125,8 @@ impl Look {
         let (hidden, climbs) = pairs.windows(2).fold((false, false), |(hidden, climbs), pair| {
             (hidden | (pair[0] == b'/') & (pair[1] == b'.'), climbs | (pair[0] == b'.') & (pair[1] == b'.'))
         });
-        Look { hidden, odd: all & ODD != 0 || climbs || target.len() > LONGEST }
+        let long = target.len() > LONGEST;
+        Look { hidden, odd: all & ODD != 0 || climbs || long, query: all & QUESTION != 0 || long }
     }
 }
 
@@ -124,8 +136,9 @@ mod tests {
 
     #[test]
     fn plain_addresses_are_not_odd_and_payloads_are() {
-        for plain in ["/", "/blog/a-b_c.html?x=1&y=2", "/p/1,2"] {
-            assert!(!Look::of(plain.as_bytes()).odd, "{plain}");
+        for (plain, query) in [("/", false), ("/blog/a-b_c.html?x=1&y=2", true), ("/p/1,2", false)] {
+            let look = Look::of(plain.as_bytes());
+            assert!(!look.odd && look.query == query, "{plain}");
         }
         for odd in ["/?q=%27", "/../x", "/?q=<b>", "/?q=a'b", "/?x=a|b", "/a/..;/b"] {
             assert!(Look::of(odd.as_bytes()).odd, "{odd}");

@@ -20,6 +20,9 @@ pub(super) enum Check {
     Neighbours,
     Shape,
     Length,
+    /// The server answered with another status, or another size, than it does.
+    Status,
+    Size,
 }
 
 impl Check {
@@ -38,6 +41,8 @@ impl Check {
             Check::Neighbours => "order-of-characters",
             Check::Shape => "shape",
             Check::Length => "length",
+            Check::Status => "status",
+            Check::Size => "size",
         }
     }
 
@@ -47,6 +52,7 @@ impl Check {
             Check::Method => "unexpected-method",
             Check::Unexpected => "unexpected-parameter",
             Check::Missing | Check::Bare => "missing-parameter",
+            Check::Status | Check::Size => "unexpected-answer",
             _ => "unexpected-value",
         }
     }

@@ -1,9 +1,10 @@
 //! What is known of one endpoint: which methods ask for it, with which parameters.
 
 use lapwing_learn::{ClosedSet, surprise};
-use lapwing_model::Timestamp;
+use lapwing_model::{Timestamp, Web};
 use serde::{Deserialize, Serialize};
 
+use super::answer::Answers;
 use super::deviation::{Check, Deviation};
 use super::parameter::Parameter;
 use super::request::Given;
@@ -39,7 +40,7 @@ const ASKED_LEAST: u32 = 100;
 /// parameters are which are all missing (anybody may type an address).
 const HARMLESS: f32 = 5.5;
 
-/// At most 200 bytes and its parameters.
+/// At most 700 bytes and its parameters.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Endpoint {
     pub requests: u32,
@@ -47,6 +48,7 @@ pub(super) struct Endpoint {
     asked: u32,
     methods: ClosedSet,
     pub parameters: Vec<Parameter>,
+    pub answers: Answers,
     /// There were more parameters than are kept.
     full: bool,
     /// When its last generation ended, and how many requests it had since.
@@ -61,15 +63,16 @@ impl Endpoint {
             asked: 0,
             methods: ClosedSet::new(METHODS),
             parameters: Vec::new(),
+            answers: Answers::new(),
             full: false,
             aged: at,
             since: 0,
         }
     }
 
-    /// Whether a request without parameters is nothing new.
-    pub(super) fn expects(&self, method: u64) -> bool {
-        self.asked == 0 && self.methods.has(method)
+    /// Whether a request without parameters, and what it was answered, is nothing new.
+    pub(super) fn expects(&self, method: u64, web: &Web) -> bool {
+        self.asked == 0 && self.methods.has(method) && self.answers.expects(web)
     }
 
     /// The position of a parameter; `near` is where it is likely.
@@ -120,6 +123,7 @@ impl Endpoint {
         self.requests /= 2;
         self.asked /= 2;
         self.methods.age();
+        self.answers.age();
         let before = self.parameters.len();
         self.parameters.retain_mut(Parameter::age);
         self.full = false;

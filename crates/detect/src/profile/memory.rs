@@ -42,6 +42,8 @@ pub(super) struct Asked<'a> {
     walked: Walked,
     method: u64,
     pub method_text: &'a [u8],
+    status: u16,
+    bytes: u64,
     /// Neither query nor body.
     pub is_plain: bool,
 }
@@ -87,17 +89,20 @@ impl Memory {
             walked,
             method: method(event.text(web.method)),
             method_text: event.text(web.method),
+            status: web.status,
+            bytes: web.bytes.unwrap_or(0),
             is_plain: path.len() == target.len() && web.body.is_empty(),
         }
     }
 
     /// Learns a request without parameters where nothing of it is new. False where something is, or may be.
     #[inline]
-    pub(super) fn learn_expected(&mut self, asked: &Asked<'_>, at: Timestamp, who: Who, generation: Duration) -> bool {
+    pub(super) fn learn_expected(&mut self, asked: &Asked<'_>, web: &Web, at: Timestamp, who: Who, generation: Duration) -> bool {
         let Some(endpoint) = self.endpoints.get(asked.walked.key) else { return false };
-        if !endpoint.expects(asked.method) {
+        if !endpoint.expects(asked.method, web) {
             return false;
         }
+        endpoint.answers.learn(web);
         endpoint.learn(asked.method, &[], who, |_| false);
         endpoint.age(at, generation);
         let times = endpoint.requests;
@@ -133,6 +138,20 @@ impl Memory {
         }
         out.retain(|deviation| deviation.evidence < NEW || !self.quarantine.has_served(item(asked, deviation, given)));
         syntax
+    }
+
+    /// Judges what a request was answered.
+    pub(super) fn judge_answer(&self, asked: &Asked<'_>, web: &Web, out: &mut Vec<Deviation>) {
+        if let Some(endpoint) = self.endpoints.peek(asked.walked.key) {
+            endpoint.answers.judge(web, out);
+        }
+    }
+
+    /// Learns what a request was answered, where it is for an endpoint that is known.
+    pub(super) fn learn_answer(&mut self, asked: &Asked<'_>, web: &Web) {
+        if let Some(endpoint) = self.endpoints.get(asked.walked.key) {
+            endpoint.answers.learn(web);
+        }
     }
 
     fn judge_value(&self, site: &Site, parameter: Option<&Parameter>, given: &Given<'_>) -> Option<Deviation> {
@@ -271,6 +290,14 @@ impl Memory {
                 let name = parameter.map_or("", |parameter| &parameter.name);
                 let seen = parameter.map_or(0, |parameter| parameter.present);
                 (format!("parameter '{name}' of {path} is missing"), format!("'{name}', which {seen} requests had"), "none".to_owned())
+            }
+            Check::Status => {
+                let expected = endpoint.map(|endpoint| endpoint.answers.expected_status()).unwrap_or_default();
+                (format!("{path} is answered with another status than it is"), expected, asked.status.to_string())
+            }
+            Check::Size => {
+                let expected = endpoint.map(|endpoint| endpoint.answers.expected_size()).unwrap_or_default();
+                (format!("{path} is answered with a page of another size"), expected, format!("{} bytes", asked.bytes))
             }
             Check::Bare => (format!("{path} is asked for without parameters"), format!("those of {requests} requests"), "none".to_owned()),
             check => {

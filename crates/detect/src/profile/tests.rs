@@ -13,8 +13,13 @@ struct Log {
 
 impl Log {
     fn request(&mut self, client: &str, method: &str, target: &str, status: u16) -> &mut Log {
-        let body = format!("{client} - - [17/May/2015:10:05:03 +0000] \"{method} {target} HTTP/1.1\" {status} 120 \"-\" \"Mozilla\"");
-        self.line(body)
+        self.answered(client, method, target, status, 120)
+    }
+
+    fn answered(&mut self, client: &str, method: &str, target: &str, status: u16, bytes: usize) -> &mut Log {
+        self.line(format!(
+            "{client} - - [17/May/2015:10:05:03 +0000] \"{method} {target} HTTP/1.1\" {status} {bytes} \"-\" \"Mozilla\""
+        ))
     }
 
     fn post(&mut self, target: &str, body: &str) -> &mut Log {
@@ -124,6 +129,52 @@ fn parameters_methods_and_paths_never_seen_are_told() {
     for path in ["/shop/list.php.bak", "/shop/list.php~", "/backup/db.sql", "/shop/list.php/x", "/admin/config.inc"] {
         assert_eq!(of(path).as_deref(), Some("unexpected-path"), "{path}");
     }
+}
+
+/// A page that is always served and one that always is denied, by people's own account.
+fn answering() -> Box<dyn Detector> {
+    let mut log = Log::default();
+    for n in 0..1000_usize {
+        let client = format!("10.0.0.{}", n % 200);
+        log.answered(&client, "GET", "/shop/item", if n % 4 == 0 { 304 } else { 200 }, 4000 + n % 60);
+        log.answered(&client, "GET", "/shop/internal", 403, 199);
+    }
+    let mut learning = profile(true);
+    assert!(tell(&mut *learning, &log).is_empty());
+    let (mut state, mut detector) = (Vec::new(), profile(false));
+    learning.save(&mut state);
+    assert_eq!(detector.load(&state), Ok(()));
+    detector
+}
+
+#[test]
+fn an_answer_unlike_all_before_is_noted_and_the_grant_of_what_was_always_denied_is_told() {
+    let told = |target: &str, status: u16, bytes: usize| {
+        let mut log = Log::default();
+        log.answered("10.9.9.9", "GET", target, status, bytes);
+        tell(&mut *answering(), &log)
+    };
+    assert_eq!(told("/shop/item", 200, 4020), []);
+    assert_eq!(told("/shop/internal", 403, 199), []);
+    let size = told("/shop/item", 200, 250_000);
+    assert_eq!(size.len(), 1);
+    assert_eq!((&*size[0].class, &*size[0].rule, size[0].score), ("unexpected-answer", "size", NOTED));
+    assert!(size[0].reason.contains("expected 3444 to 4096 bytes, as 750 answers had; observed 250000 bytes"), "{}", size[0].reason);
+    let failed = told("/shop/item", 500, 300);
+    assert_eq!((&*failed[0].rule, failed[0].score, failed[0].expected.as_str()), ("status", NOTED, "as before: 1000 times 200"));
+    let granted = told("/shop/internal", 200, 9000);
+    assert_eq!((&*granted[0].rule, granted[0].observed.as_str()), ("status", "200"));
+    assert!(granted[0].score > NOTED, "{granted:?}");
+}
+
+#[test]
+fn a_page_that_has_changed_is_noted_until_it_is_known() {
+    let mut log = Log::default();
+    for n in 0..300 {
+        log.answered(&format!("10.0.1.{}", n % 50), "GET", "/shop/item", 200, 9000 + n % 60);
+    }
+    let noted = tell(&mut *answering(), &log);
+    assert!((1..5).contains(&noted.len()) && noted.iter().all(|finding| finding.score == NOTED), "{noted:?}");
 }
 
 #[test]

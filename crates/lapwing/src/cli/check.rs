@@ -42,6 +42,7 @@ pub fn run(args: &Check, sourced: &Sourced, paint: Paint) -> Result<Exit, Failed
         let off = if loaded.detectors.contains(&kind.name) { "" } else { " (off)" };
         writeln!(out, "  detector  {:<10} {}{off}", kind.name, kind.summary)?;
     }
+    tables(&mut out, config)?;
     writeln!(out, "  store     {}", config.store.directory.display())?;
     writeln!(out)?;
     writeln!(out, "{}", paint.bold("Settings"))?;
@@ -63,6 +64,31 @@ pub fn run(args: &Check, sourced: &Sourced, paint: Paint) -> Result<Exit, Failed
     }
     out.flush()?;
     Err(Failed::new(errors.join("\nerror: ")))
+}
+
+/// What is known of addresses, and whom one does not want to hear about until when.
+fn tables(out: &mut impl Write, config: &super::config::Config) -> Result<(), Failed> {
+    let tables = config.enrichment()?;
+    if config.enrichment.enabled && config.enrichment.builtin {
+        writeln!(out, "  knows     {}", lapwing_enrich::ATTRIBUTION)?;
+    }
+    for path in &config.enrichment.databases {
+        writeln!(out, "  knows     {}", path.display())?;
+    }
+    writeln!(out, "  assets    {}", tables.assets().len())?;
+    for list in tables.threats() {
+        let not = if list.malformed > 0 { format!(", {} lines not understood", list.malformed) } else { String::new() };
+        let over = if list.dropped > 0 { format!(", {} beyond what is kept", list.dropped) } else { String::new() };
+        let fetched = if list.entries == 0 { " (`lapwing run` fetches it)" } else { "" };
+        writeln!(out, "  threats   {:<10} {} entries, {}{not}{over}{fetched}", list.name, list.entries, list.severity)?;
+    }
+    let now = crate::pipeline::clock();
+    for allowed in tables.allow().iter() {
+        let over = if allowed.until <= now { " (expired)" } else { "" };
+        let shown = format!("{} until {}{over} {}", allowed.who(), allowed.until, allowed.note);
+        writeln!(out, "  allowed   {}", lapwing_model::printable(shown.trim_end().as_bytes()))?;
+    }
+    Ok(())
 }
 
 /// A list or map that was set as a whole covers what is inside it.

@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use lapwing_alert::{Allowance, IncidentSettings};
 use lapwing_detect::{ALL, EnsembleSettings, Rulebook, Setup};
+use lapwing_enrich::Enrichment;
 use lapwing_model::Severity;
 use lapwing_parse::template;
 use serde::{Deserialize, Serialize};
@@ -26,6 +28,7 @@ pub struct Config {
     pub rules: Rules,
     pub templates: template::Settings,
     pub flows: pipeline::Flows,
+    pub enrichment: lapwing_enrich::Settings,
     pub detectors: lapwing_detect::Settings,
     pub ensemble: EnsembleSettings,
     pub alerts: Alerts,
@@ -73,6 +76,8 @@ pub struct Loaded {
 #[derive(Debug, Clone)]
 pub struct Sourced {
     pub config: Config,
+    /// The file that was read, where one was.
+    pub file: Option<PathBuf>,
     /// `section.key` -> `lapwing.yaml` or `LAPWING__SECTION__KEY`; what is missing is a default.
     pub origins: BTreeMap<String, String>,
 }
@@ -106,7 +111,7 @@ impl Sourced {
             origins.insert(path.join("."), name);
         }
         let config = check(&merged).map_err(Failed::new)?;
-        Ok(Sourced { config, origins })
+        Ok(Sourced { config, file: file.map(Path::to_owned), origins })
     }
 }
 
@@ -127,16 +132,35 @@ impl Config {
             ensemble: self.ensemble.clone(),
             templates: self.templates.clone(),
             flows: self.flows.clone(),
+            enrichment: self.enrichment()?,
             ..Blueprint::default()
         })
     }
 
-    /// The rules and behaviours that are to be loaded, what is wrong with the others, and what is probably misspelt in any.
+    /// The rules of all kinds that are to be loaded, and what is muted of them; what is wrong with the others, and what is probably misspelt in any.
     ///
     /// # Errors
     /// Where a file or folder of rules cannot be read.
     pub fn rulebook(&self) -> Result<(Rulebook, Vec<String>), Failed> {
-        self.rules.load()
+        let (rulebook, mut errors) = self.rules.load()?;
+        let mutes = self.detectors.signatures.mute.as_slice();
+        errors.extend(mutes.iter().filter_map(|mute| mutes_nothing(mute.rule.as_deref()?, &rulebook)));
+        Ok((Rulebook { mutes: mutes.into(), ..rulebook }, errors))
+    }
+
+    /// What is known of addresses: tables, lists, assets.
+    ///
+    /// # Errors
+    /// Where something that is set cannot be read or used.
+    pub fn enrichment(&self) -> Result<Arc<Enrichment>, Failed> {
+        let (enrichment, errors) = Enrichment::open(&self.enrichment, &self.fetched(), None);
+        if errors.is_empty() { Ok(Arc::new(enrichment)) } else { Err(Failed::new(errors.join("\n"))) }
+    }
+
+    /// Where lists are kept that `run` fetches.
+    #[must_use]
+    pub fn fetched(&self) -> PathBuf {
+        self.store.directory.join(pipeline::FETCHED)
     }
 
     /// How many threads parse and judge.
@@ -153,6 +177,17 @@ impl Config {
         let detectors = detectors.map(|kind| kind.name).collect();
         Loaded { rules: rulebook.rules.rules().len(), detectors }
     }
+}
+
+/// What is wrong with a mute of that name: there is neither a signature nor a class of it.
+fn mutes_nothing(name: &str, rulebook: &Rulebook) -> Option<String> {
+    let known = || rulebook.signatures.rules().iter().flat_map(|rule| [rule.id.as_str(), rule.class.as_str()]);
+    if known().any(|known| known == name) {
+        return None;
+    }
+    let help = lapwing_rules::did_you_mean(name, known())
+        .map_or_else(|| "`lapwing rules list` names all of them".to_owned(), |near| format!("did you mean '{near}'?"));
+    Some(format!("detectors.signatures.mute: there is no signature and no class of attack '{name}'; {help}"))
 }
 
 /// Reads YAML; an error names the place and, for a key that does not exist, the one that may be meant.
@@ -244,6 +279,15 @@ mod tests {
             error.to_string(),
             "environment variable LAPWING__SERVER__LISSTEN: unknown key 'lissten'; did you mean 'listen'?"
         );
+    }
+
+    #[test]
+    fn a_mute_of_what_there_is_not_is_told_with_the_one_meant() {
+        let rulebook = Rulebook::default();
+        let wrong = |name: &str| mutes_nothing(name, &rulebook);
+        assert_eq!((wrong("xss"), wrong("sqli-quote-comment")), (None, None));
+        assert!(wrong("sqli-quote-coment").is_some_and(|told| told.ends_with("did you mean 'sqli-quote-comment'?")));
+        assert!(wrong("x").is_some_and(|told| told.contains("`lapwing rules list`")));
     }
 
     #[test]

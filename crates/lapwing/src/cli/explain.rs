@@ -38,7 +38,7 @@ pub fn run(args: &Explain, config: &Config, paint: Paint) -> Result<Exit, Failed
     if args.json {
         show::json(&mut out, &anomaly)?;
     } else {
-        show::explain(&mut out, &anomaly, paint)?;
+        show::explain(&mut out, &anomaly, &*config.enrichment()?, paint)?;
     }
     out.flush()?;
     Ok(Exit::Clean)

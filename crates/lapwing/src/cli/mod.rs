@@ -9,8 +9,10 @@ mod feedback;
 mod generate;
 mod held;
 mod learn;
+mod lookup;
 mod model;
 mod patterns;
+mod reload;
 mod replay;
 mod report;
 mod rule_files;
@@ -69,6 +71,7 @@ enum Command {
     Replay(replay::Replay),
     Explain(explain::Explain),
     Feedback(feedback::Feedback),
+    Lookup(lookup::Lookup),
     /// Print shell completions
     Completions {
         shell: clap_complete::Shell,
@@ -158,13 +161,14 @@ impl Cli {
             Command::Eval(args) => eval::run(&args, &config()?.config),
             Command::Patterns(args) => patterns::run(&args, &config()?.config, paint),
 
-            Command::Run(args) => run::run(&args, &config()?.config),
+            Command::Run(args) => run::run(&args, &config()?),
             Command::Check(args) => check::run(&args, &config()?, paint),
             Command::Rules(args) => rules::run(&args, &config()?.config, paint),
             Command::Generate(args) => generate::run(&args),
             Command::Replay(args) => replay::run(&args, paint),
             Command::Explain(args) => explain::run(&args, &config()?.config, paint),
             Command::Feedback(args) => feedback::run(&args),
+            Command::Lookup(args) => lookup::run(&args, &config()?.config, paint),
             Command::Completions { shell } => {
                 clap_complete::generate(shell, &mut Cli::command(), "lapwing", &mut std::io::stdout());
                 Ok(Exit::Clean)

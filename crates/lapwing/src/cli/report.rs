@@ -27,6 +27,8 @@ pub struct Summary {
     pub formats: BTreeMap<&'static str, u64>,
     /// Lines that were not understood, cut or told of an absurd time, and anomalies dropped, by reason.
     pub losses: BTreeMap<&'static str, u64>,
+    /// Findings left out because an allow-list names whom they are about.
+    pub allowed: u64,
 }
 
 impl Summary {

@@ -87,7 +87,7 @@ impl Rules {
         let (set, bad) = logsource::compile(rules);
         errors.extend(wrong.into_iter().chain(bad));
         errors.extract_if(.., |error| error.waits).for_each(|warning| tracing::warn!("{warning}"));
-        let rulebook = Rulebook { rules: Arc::new(set), behaviours: Arc::new(behaviours), signatures };
+        let rulebook = Rulebook { rules: Arc::new(set), behaviours: Arc::new(behaviours), signatures, ..Rulebook::default() };
         Ok((rulebook, errors.iter().map(ToString::to_string).collect()))
     }
 

@@ -12,11 +12,11 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use super::config::Config;
+use super::config::{Config, Sourced};
 use super::model::{self, Reads};
-use super::rule_files::{Look, Rules};
+use super::reload::{Watched, reload};
 use super::{Exit, Failed};
-use crate::pipeline::{self, Plan};
+use crate::pipeline::{self, Plan, Tables};
 use crate::server;
 
 /// Run the service: take logs over HTTP and TCP, follow files, raise alerts.
@@ -33,18 +33,18 @@ const GRACE: Duration = Duration::from_secs(15);
 ///
 /// # Errors
 /// Where something cannot be started, or the service was not well at its end.
-pub fn run(args: &Run, config: &Config) -> Result<Exit, Failed> {
+pub fn run(args: &Run, sourced: &Sourced) -> Result<Exit, Failed> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-    runtime.block_on(serve(&args.reads, config))
+    runtime.block_on(serve(&args.reads, sourced))
 }
 
-async fn serve(reads: &Reads, config: &Config) -> Result<Exit, Failed> {
+async fn serve(reads: &Reads, sourced: &Sourced) -> Result<Exit, Failed> {
+    let config = &sourced.config;
     let mut signals = Signals::new()?;
     // Everything that can be refused is tried before anything is started.
     let sources = lapwing_source::build(&config.sources)?;
     let listener = if config.server.enabled { Some(server::bind(&config.server).await.map_err(Failed::new)?) } else { None };
-    // Before the rules are read: what changes meanwhile is seen as a change.
-    let look = config.rules.look();
+    let watched = Watched::new(sourced);
     let blueprint = reads.blueprint(config)?;
     let session = blueprint.session_key.as_ref().map(|key| key.pattern().to_owned());
     let plan = Plan {
@@ -54,6 +54,7 @@ async fn serve(reads: &Reads, config: &Config) -> Result<Exit, Failed> {
         tell_at: config.alerts.at,
         incidents: config.alerts.incidents.clone(),
         budget: config.alerts.alert_budget,
+        reverse_dns: config.enrichment.reverse_dns.clone(),
         sinks: sinks(config)?,
         keeping: config.store.clone(),
         clock: pipeline::clock,
@@ -78,7 +79,8 @@ async fn serve(reads: &Reads, config: &Config) -> Result<Exit, Failed> {
         let (every, session) = (config.rules.reload_seconds, session);
         tasks.spawn(renew(directory, session, every, live.reload.clone(), stopping.clone()));
     }
-    tasks.spawn(reload(config.rules.clone(), look, live.reload.clone(), signal(SignalKind::hangup())?, stopping.clone()));
+    tasks.spawn(Tables::new(config.enrichment.clone(), config.fetched(), &live).watch(stopping.clone()));
+    tasks.spawn(reload(watched, live.reload.clone(), signal(SignalKind::hangup())?, stopping.clone()));
     if let Some(listener) = listener {
         announce("http", &[listener.address()]);
         tasks.spawn(listener.counting(counters).serve(live, stopping));
@@ -96,46 +98,6 @@ async fn serve(reads: &Reads, config: &Config) -> Result<Exit, Failed> {
     let finished = tokio::task::spawn_blocking(|| service.finish()).await.map_err(|error| Failed::new(error.to_string()))?;
     finished.map_err(Failed::new)?;
     failed.map_or(Ok(Exit::Clean), |error| Err(Failed::new(error)))
-}
-
-/// Loads the rules again on SIGHUP, or where a file has changed. Rules that are wrong are told about and left out; a folder
-/// that cannot be read changes nothing.
-async fn reload(
-    rules: Rules,
-    mut look: Look,
-    reload: pipeline::Reload,
-    mut hangup: Signal,
-    mut stop: watch::Receiver<bool>,
-) -> Result<(), String> {
-    loop {
-        let asked = tokio::select! {
-            _ = stop.wait_for(|&stop| stop) => return Ok(()),
-            _ = hangup.recv() => true,
-            () = tokio::time::sleep(Duration::from_secs(rules.reload_seconds.max(1))), if rules.reload_seconds > 0 => false,
-        };
-        let (rules, before) = (rules.clone(), look.clone());
-        let loading = tokio::task::spawn_blocking(move || {
-            let look = rules.look();
-            let loaded = (asked || look != before).then(|| rules.load());
-            (look, loaded)
-        });
-        let loaded = loading.await.map_err(|error| error.to_string())?;
-        look = loaded.0;
-        match loaded.1 {
-            None => {}
-            Some(Err(error)) => tracing::error!("{error}; the rules stay as they were"),
-            Some(Ok((rulebook, errors))) => {
-                errors.iter().for_each(|error| tracing::error!("{error}"));
-                let (rules, behaviours) = (rulebook.rules.rules().len(), rulebook.behaviours.names().count());
-                let signatures = rulebook.signatures.rules().len();
-                tracing::info!(
-                    "loaded again: {rules} rules, {behaviours} behaviours and {signatures} signatures at work, {} mistakes",
-                    errors.len()
-                );
-                reload.rulebook(rulebook);
-            }
-        }
-    }
 }
 
 /// Continues from a model again where it has changed. One that is damaged or does not fit is told about and changes nothing.

@@ -68,7 +68,7 @@ pub fn run(args: &Scan, config: &Config, paint: Paint) -> Result<Exit, Failed> {
     let mut out = std::io::BufWriter::new(std::io::stdout().lock());
     match (args.explain, args.output) {
         (Some(id), output) => match report.anomalies.iter().find(|anomaly| anomaly.id == id) {
-            Some(anomaly) if output == Output::Pretty => show::explain(&mut out, anomaly, paint)?,
+            Some(anomaly) if output == Output::Pretty => show::explain(&mut out, anomaly, &blueprint.enrichment, paint)?,
             Some(anomaly) => show::json(&mut out, anomaly)?,
             None => {
                 return Err(Failed::new(format!(
@@ -171,6 +171,7 @@ impl Gathering {
             }
         }
         self.clamped = outcome.clamped;
+        self.summary.allowed = outcome.allowed;
         self.desk.tick(outcome.watermark);
         if self.anomalies.len() > 2 * KEPT {
             self.drop_mildest();

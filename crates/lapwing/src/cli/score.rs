@@ -5,7 +5,7 @@ use std::io::Write;
 
 use clap::Args;
 use lapwing_detect::Found;
-use lapwing_model::{Event, Position, Scope, Score as Points, Severity, Timestamp};
+use lapwing_model::{Country, Event, NetworkClass, Position, Scope, Score as Points, Severity, Timestamp};
 use lapwing_source::files;
 use serde::Serialize;
 
@@ -47,6 +47,9 @@ pub struct Row {
     pub line: u64,
     time: Timestamp,
     entity: Box<str>,
+    country: Option<Country>,
+    as_number: Option<u32>,
+    network_class: Option<NetworkClass>,
     session: Option<Box<str>>,
     pub score: f32,
     pub severity: Severity,
@@ -119,11 +122,15 @@ fn rows(judged: &Judged) -> impl Iterator<Item = Row> {
 
 impl Row {
     fn ordinary(event: &Event) -> Row {
+        let known = event.client_known.as_deref();
         Row {
             file: event.origin.name.to_string(),
             line: event.position.line,
             time: event.at,
             entity: event.entity().name,
+            country: known.and_then(|known| known.country),
+            as_number: known.and_then(|known| known.autonomous_system.as_ref()).map(|system| system.number),
+            network_class: known.map(|known| known.network_class),
             session: event.entity_of(Scope::Session).or_else(|| event.entity_of(Scope::Client)).map(|session| session.name),
             score: Points::ZERO.value(),
             severity: Severity::Info,

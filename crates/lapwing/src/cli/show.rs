@@ -3,7 +3,8 @@
 use std::io::{self, Write};
 use std::time::Duration;
 
-use lapwing_model::{Anomaly, Incident, Severity, Timestamp, is_harmless, printable};
+use lapwing_enrich::Enrichment;
+use lapwing_model::{Anomaly, Entity, Incident, Known, Severity, Timestamp, is_harmless, printable};
 use serde::Serialize;
 
 use super::config::Loaded;
@@ -100,6 +101,9 @@ fn head(out: &mut impl Write, summary: &Summary, loaded: &Loaded, paint: Paint) 
     if let (Some(first), Some(last)) = (summary.first, summary.last) {
         row("time", format!("{first} to {last} ({})", span(last.since(first))))?;
     }
+    if summary.allowed > 0 {
+        row("allowed", format!("{} findings left out, about whom the allow-list names", thousands(summary.allowed)))?;
+    }
     if loaded.detectors.is_empty() {
         return row("loaded", paint.warning("NOTHING: every detector is switched off, so no anomaly can be found"));
     }
@@ -131,7 +135,8 @@ fn tally(anomalies: &[Anomaly]) -> String {
 fn entry(out: &mut impl Write, number: usize, anomaly: &Anomaly, paint: Paint) -> io::Result<()> {
     let severity = paint.severity(anomaly.severity, &format!("{} {}", anomaly.severity.name().to_uppercase(), anomaly.score));
     let entity = printable(anomaly.entity.as_bytes()).within(100).to_string();
-    writeln!(out, "{number:>3}  {severity}  {}  {} {}", anomaly.class, anomaly.scope, paint.bold(&entity))?;
+    let known = known(anomaly.known.as_ref());
+    writeln!(out, "{number:>3}  {severity}  {}  {} {}{known}", anomaly.class, anomaly.scope, paint.bold(&entity))?;
     writeln!(out, "     {}", printable(anomaly.reason.as_bytes()))?;
     let times = if anomaly.count == 1 { "once".to_owned() } else { format!("{} times", thousands(anomaly.count)) };
     writeln!(out, "     {}", paint.dim(&format!("{}, {times}, id {}", between(anomaly.time, anomaly.last), anomaly.id)))?;
@@ -139,6 +144,18 @@ fn entry(out: &mut impl Write, number: usize, anomaly: &Anomaly, paint: Paint) -
         writeln!(out, "     {}", evidence(line, 160))?;
     }
     Ok(())
+}
+
+/// ` (PL, AS213014 ...)`, where there is anything to say.
+fn known(known: Option<&Known>) -> String {
+    let said = known.map(ToString::to_string).unwrap_or_default();
+    if said.is_empty() { said } else { format!(" ({})", printable(said.as_bytes()).within(120)) }
+}
+
+/// What an allow-list says of somebody, whether it has expired or not.
+pub fn allowed(tables: &Enrichment, entity: &Entity) -> Option<String> {
+    let allowed = tables.allow().naming(entity)?;
+    Some(format!("until {} {}", allowed.until, allowed.note).trim_end().to_owned())
 }
 
 /// An incident: its title, and when each part of it began.
@@ -174,14 +191,15 @@ fn next_steps(out: &mut impl Write, report: &Report, top: usize, files: &str, pa
 }
 
 /// Everything about one anomaly, for a person.
-pub fn explain(out: &mut impl Write, anomaly: &Anomaly, paint: Paint) -> io::Result<()> {
+pub fn explain(out: &mut impl Write, anomaly: &Anomaly, tables: &Enrichment, paint: Paint) -> io::Result<()> {
     let severity = paint.severity(anomaly.severity, &format!("{} {}", anomaly.severity.name().to_uppercase(), anomaly.score));
     writeln!(
         out,
-        "{severity}  {}  {} {}",
+        "{severity}  {}  {} {}{}",
         anomaly.class,
         anomaly.scope,
-        paint.bold(&printable(anomaly.entity.as_bytes()).to_string())
+        paint.bold(&printable(anomaly.entity.as_bytes()).to_string()),
+        known(anomaly.known.as_ref())
     )?;
     writeln!(out, "{}", printable(anomaly.reason.as_bytes()))?;
     writeln!(out)?;
@@ -196,6 +214,12 @@ pub fn explain(out: &mut impl Write, anomaly: &Anomaly, paint: Paint) -> io::Res
     }
     if !anomaly.silenced_by.is_empty() {
         row("silenced", format!("by {}", printable(anomaly.silenced_by.as_bytes())))?;
+    }
+    if let Some(asset) = anomaly.known.as_ref().and_then(|known| known.asset.as_ref()) {
+        row("owner", printable(asset.owner.as_bytes()).to_string())?;
+    }
+    if let Some(allowed) = allowed(tables, &Entity::new(anomaly.scope, anomaly.entity.clone())) {
+        row("allowed", printable(allowed.as_bytes()).to_string())?;
     }
     writeln!(out)?;
     writeln!(out, "The score of {} is made of", anomaly.score)?;

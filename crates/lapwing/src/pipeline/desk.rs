@@ -12,6 +12,7 @@ use tokio::sync::watch;
 
 use super::handle::Live;
 use super::journal::Memo;
+use super::names::Names;
 use super::teller::Tellers;
 use super::workers::{Joined, Joiner};
 use super::write_behind::WriteBehind;
@@ -31,6 +32,7 @@ pub struct Desking {
     pub tellers: Tellers,
     pub tell_at: Severity,
     pub budget: Option<Budget>,
+    pub names: Option<Names>,
     pub ready: watch::Sender<bool>,
     pub forget: Sender<u64>,
     pub bookmarks: Bookmarks,
@@ -77,7 +79,8 @@ pub fn run(mut desking: Desking) {
 impl Desking {
     fn take(&mut self, joined: Joined<Memo>, minute: &mut Minute) {
         let now = (self.live.clock)();
-        let (changed, untold) = self.group(&joined, minute);
+        let (mut changed, mut untold) = self.group(&joined, minute);
+        self.name(&mut changed, &mut untold);
         let mut stories = BTreeMap::new();
         for anomaly in &changed {
             if let Some(incident) = self.incidents.take(anomaly) {
@@ -102,6 +105,22 @@ impl Desking {
         }
         if let Some(state) = joined.state {
             self.snapshot(state, memo.sequence, now, joined.figures.watermark);
+        }
+    }
+
+    /// Adds the names of whom anomalies are about, as far as they are known; those that came since make an anomaly a changed one.
+    fn name(&mut self, changed: &mut Vec<Anomaly>, untold: &mut [Anomaly]) {
+        let Some(names) = &mut self.names else { return };
+        for (address, name) in names.answered() {
+            let named = self.desk.name(&address.to_string(), &name);
+            changed.retain(|anomaly| named.iter().all(|named| named.id != anomaly.id));
+            changed.extend(named);
+        }
+        for anomaly in changed.iter_mut().chain(untold) {
+            if let Some(name) = names.of(anomaly) {
+                self.desk.name(&anomaly.entity, &name);
+                anomaly.known.get_or_insert_default().domain = Some(name);
+            }
         }
     }
 
@@ -154,6 +173,7 @@ impl Desking {
         stats.count(joined, now);
         stats.in_flight = self.joiner.in_flight();
         stats.muted = self.joiner.muted();
+        stats.allowed = self.joiner.allowed();
         if self.desk.crowded_out() > 0 {
             stats.dropped.insert("anomalies_closed_early", self.desk.crowded_out());
         }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use lapwing_detect::{Batch, Ensemble, Findings, Found, Marks, Rulebook, Shard, State};
+use lapwing_enrich::{Enricher, Enrichment};
 use lapwing_model::{Event, Keys, Record, Scope, Timestamp, Verdict};
 use lapwing_parse::{Parser, Understood};
 
@@ -14,6 +15,7 @@ use super::sequencer::Sequencer;
 #[derive(Debug)]
 pub struct Engine {
     parser: Parser,
+    enricher: Enricher,
     flows: FlowReader,
     sequencer: Sequencer,
     shard: Shard,
@@ -34,6 +36,8 @@ pub struct Judged {
     pub watermark: Timestamp,
     /// How many events so far told of an absurd time.
     pub clamped: u64,
+    /// How many findings so far an allow-list left out.
+    pub allowed: u64,
 }
 
 impl Engine {
@@ -44,6 +48,7 @@ impl Engine {
     pub fn new(blueprint: &Blueprint) -> Result<Engine, String> {
         Ok(Engine {
             parser: blueprint.parser(),
+            enricher: blueprint.enricher(),
             flows: blueprint.flow_reader(None),
             sequencer: blueprint.sequencer(None)?,
             shard: blueprint.shard(0, 1, None)?,
@@ -56,6 +61,7 @@ impl Engine {
     pub fn judge(&mut self, records: &[Record]) -> Judged {
         let mut events = Vec::with_capacity(records.len());
         let understood = records.iter().map(|record| self.parser.parse(record, &mut events)).collect();
+        self.enricher.enrich(&mut events);
         let batch = self.sequencer.sequence(events);
         self.conclude(batch, understood)
     }
@@ -78,6 +84,7 @@ impl Engine {
         }
         for (_, mut events) in parts.batches() {
             events.retain(&wanted);
+            self.enricher.enrich(&mut events);
             let batch = self.sequencer.sequence(events);
             each(self.conclude(batch, std::mem::take(&mut understood)));
         }
@@ -90,13 +97,14 @@ impl Engine {
     }
 
     fn conclude(&mut self, mut batch: Batch, understood: Vec<Understood>) -> Judged {
+        batch.enrichment = self.enricher.tables().clone();
         batch.rulebook = self.rulebook.take();
         let mut findings = Findings::default();
         self.shard.judge(&batch, &mut findings);
         let found = Findings::in_order([findings]);
         let verdicts = self.ensemble.conclude(&batch, found.clone());
         let (watermark, clamped) = (self.sequencer.watermark(), self.sequencer.clamped());
-        Judged { batch, understood, found, verdicts, watermark, clamped }
+        Judged { batch, understood, found, verdicts, watermark, clamped, allowed: self.ensemble.allowed() }
     }
 
     /// The state of everything, to be continued from.
@@ -111,6 +119,11 @@ impl Engine {
     /// Other rules and behaviours take effect from the next event on.
     pub fn reload(&mut self, rulebook: Rulebook) {
         self.rulebook = Some(rulebook);
+    }
+
+    /// Other tables hold for what is judged from now on.
+    pub fn enrich_with(&mut self, enrichment: &Arc<Enrichment>) {
+        self.enricher.renew(enrichment);
     }
 
     /// What people say of anomalies from now on.

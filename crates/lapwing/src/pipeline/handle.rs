@@ -2,6 +2,7 @@ use std::sync::{Arc, Mutex};
 
 use crossbeam_channel::Sender;
 use lapwing_detect::{Marks, Rulebook, State};
+use lapwing_enrich::Enrichment;
 use lapwing_model::{Anomaly, Timestamp};
 use lapwing_source::Intake;
 use lapwing_store::{Reader, Store};
@@ -31,6 +32,7 @@ pub struct Reload {
     pub(super) rulebooks: Sender<Rulebook>,
     pub(super) models: Sender<Arc<State>>,
     pub(super) marks: Sender<Arc<Marks>>,
+    pub(super) enrichments: Sender<Arc<Enrichment>>,
     pub(super) engine: Arc<Mutex<Engine>>,
     pub(super) blueprint: Arc<Mutex<Blueprint>>,
 }
@@ -42,6 +44,21 @@ impl Reload {
         lock(&self.engine).reload(rulebook.clone());
         // Where nobody takes it, the service is about to end.
         let _ = self.rulebooks.send(rulebook);
+    }
+
+    /// Other tables take effect: for the blocks of the stream that come from now on.
+    pub fn enrichment(&self, enrichment: Enrichment) {
+        let enrichment = Arc::new(enrichment);
+        lock(&self.blueprint).enrichment = enrichment.clone();
+        lock(&self.engine).enrich_with(&enrichment);
+        // Where nobody takes it, the service is about to end.
+        let _ = self.enrichments.send(enrichment);
+    }
+
+    /// The tables that hold now.
+    #[must_use]
+    pub fn enriched_with(&self) -> Arc<Enrichment> {
+        lock(&self.blueprint).enrichment.clone()
     }
 
     /// What was learned elsewhere takes effect in the same way: everything that it mentions continues from there.

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::Receiver;
 use lapwing_detect::{Rulebook, State};
+use lapwing_enrich::Enrichment;
 use lapwing_model::{Record, Timestamp};
 use lapwing_source::{Block, Bookmark, Refused};
 use lapwing_store::{Cause, Journal};
@@ -39,6 +40,7 @@ pub struct Journaling {
     /// Rules that are to take effect.
     pub rulebooks: Receiver<Rulebook>,
     pub models: Receiver<Arc<State>>,
+    pub enrichments: Receiver<Arc<Enrichment>>,
     /// Sequence numbers before which nothing is needed any more.
     pub forget: Receiver<u64>,
     pub stop: watch::Receiver<bool>,
@@ -212,8 +214,11 @@ impl Journaling {
         self.feed(Vec::new(), Some(now), Memo { sequence: *sequence, ..Memo::default() });
     }
 
-    /// Only the newest of several rulebooks, and of several models, is of interest.
+    /// Only the newest of several rulebooks, models and tables is of interest.
     fn reload(&mut self, sequence: u64) {
+        if let Some(enrichment) = self.enrichments.try_iter().last() {
+            self.feeder.enrich_with(enrichment);
+        }
         let (rulebook, model) = (self.rulebooks.try_iter().last(), self.models.try_iter().last());
         if rulebook.is_some() || model.is_some() {
             let memo = Memo { sequence, ..Memo::default() };

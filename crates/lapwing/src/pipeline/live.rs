@@ -12,6 +12,7 @@ use std::thread::JoinHandle;
 
 use lapwing_alert::{Allowance, Budget, Desk, IncidentSettings, Incidents, Sink};
 use lapwing_detect::Marks;
+use lapwing_enrich::ReverseDns;
 use lapwing_model::Timestamp;
 use lapwing_source::Bookmarks;
 use lapwing_store::{Journal, Store, snapshot};
@@ -20,6 +21,7 @@ use tokio::sync::{broadcast, watch};
 use super::desk::{self, Desking};
 use super::handle::{Live, Reload};
 use super::journal::{Journaling, Memo};
+use super::names::Names;
 use super::stats::Stats;
 use super::teller::Tellers;
 use super::write_behind::WriteBehind;
@@ -41,6 +43,8 @@ pub struct Plan {
     pub tell_at: lapwing_model::Severity,
     /// No more than so many of them; all, where nothing is said.
     pub budget: Option<Allowance>,
+    /// Where the names of addresses are asked for.
+    pub reverse_dns: ReverseDns,
     pub sinks: Vec<Box<dyn Sink>>,
     pub keeping: Keeping,
     pub clock: fn() -> Timestamp,
@@ -86,6 +90,7 @@ pub fn start(mut plan: Plan) -> Result<(Service, Live, Bookmarks), String> {
     let (forget_in, forget) = crossbeam_channel::unbounded();
     let (rulebooks_in, rulebooks) = crossbeam_channel::unbounded();
     let (models_in, models) = crossbeam_channel::unbounded();
+    let (enrichments_in, enrichments) = crossbeam_channel::unbounded();
     let (marks_in, marks) = crossbeam_channel::unbounded();
     let (notices, _) = broadcast::channel(NOTICES);
     let engine = Arc::new(Mutex::new(Engine::new(&plan.blueprint)?));
@@ -101,6 +106,7 @@ pub fn start(mut plan: Plan) -> Result<(Service, Live, Bookmarks), String> {
             rulebooks: rulebooks_in,
             models: models_in,
             marks: marks_in,
+            enrichments: enrichments_in,
             engine,
             blueprint: Arc::new(Mutex::new(plan.blueprint)),
         },
@@ -111,6 +117,7 @@ pub fn start(mut plan: Plan) -> Result<(Service, Live, Bookmarks), String> {
         feeder,
         rulebooks,
         models,
+        enrichments,
         forget,
         stop: stopping,
         stats: stats.clone(),
@@ -127,6 +134,7 @@ pub fn start(mut plan: Plan) -> Result<(Service, Live, Bookmarks), String> {
         tellers: Tellers::start(plan.sinks, &stats)?,
         tell_at: plan.tell_at,
         budget: plan.budget.map(|allowance| kept.budget(allowance)),
+        names: plan.reverse_dns.enabled.then(|| Names::start(&plan.reverse_dns)).transpose()?,
         ready: ready_in,
         forget: forget_in,
         bookmarks: kept.bookmarks.clone(),

@@ -9,8 +9,10 @@ mod handle;
 mod journal;
 mod keeping;
 mod live;
+mod names;
 mod sequencer;
 mod stats;
+mod tables;
 mod teller;
 mod through;
 mod workers;
@@ -24,11 +26,13 @@ pub use flows::{Exporters, FlowReader, Flows, Parts};
 pub use handle::{Live, Reload};
 pub use keeping::Keeping;
 use lapwing_detect::{Ensemble, EnsembleSettings, Marks, Setup, Shard, State};
+use lapwing_enrich::{Enricher, Enrichment};
 use lapwing_model::Timestamp;
 use lapwing_parse::{Parser, SessionKey, template};
 pub use live::{Plan, Service, start as start_live};
 pub use sequencer::{Sequencer, mined};
 pub use stats::Stats;
+pub use tables::{FETCHED, Tables};
 pub use through::{Outcome, through};
 pub use workers::{Feeder, Figures, Joined, Joiner, Poisoned, Work, start};
 
@@ -39,6 +43,8 @@ pub struct Blueprint {
     pub ensemble: EnsembleSettings,
     pub templates: template::Settings,
     pub flows: Flows,
+    /// What is known of addresses.
+    pub enrichment: Arc<Enrichment>,
     /// What people said of earlier anomalies.
     pub marks: Arc<Marks>,
     /// What was learned before; a state that a pipeline is given when it starts comes before it.
@@ -60,6 +66,10 @@ impl Blueprint {
         state.or(self.warm.as_deref()).map_or(Ok(()), |state| ensemble.load(state))?;
         ensemble.heed(self.marks.clone());
         Ok(ensemble)
+    }
+
+    fn enricher(&self) -> Enricher {
+        Enricher::new(self.enrichment.clone())
     }
 
     pub(crate) fn parser(&self) -> Parser {
@@ -102,7 +112,7 @@ impl Blueprint {
 }
 
 /// Version of what snapshots contain: raised when a saved state can no longer be continued from.
-pub const SNAPSHOT_VERSION: u32 = 3;
+pub const SNAPSHOT_VERSION: u32 = 4;
 
 /// The wall clock: read here and nowhere below.
 #[must_use]

@@ -37,6 +37,8 @@ pub struct Stats {
     pub in_flight: usize,
     /// Findings muted because people expect them.
     pub muted: u64,
+    /// Findings left out because an allow-list names whom they are about.
+    pub allowed: u64,
     pub journal_bytes: u64,
     pub snapshot_at: Option<Timestamp>,
     pub figures: Figures,

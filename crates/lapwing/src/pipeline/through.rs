@@ -20,6 +20,8 @@ pub struct Outcome<'a> {
     pub watermark: Timestamp,
     /// How many events so far told of an absurd time.
     pub clamped: u64,
+    /// How many findings so far an allow-list left out.
+    pub allowed: u64,
 }
 
 /// Judges blocks and gives what came of each, in order. With one worker all of it happens on the caller's thread, so that one
@@ -37,9 +39,9 @@ pub fn through<E: Send + 'static>(
     if workers <= 1 {
         let mut engine = Engine::new(blueprint).map_err(&wrong)?;
         let mut tell = |judged: Judged| {
-            let Judged { batch, understood, verdicts, watermark, clamped, .. } = judged;
+            let Judged { batch, understood, verdicts, watermark, clamped, allowed, .. } = judged;
             let (span, captured) = (batch.span, captured(&batch));
-            each(Outcome { understood: &understood, verdicts: &verdicts, span, captured, watermark, clamped });
+            each(Outcome { understood: &understood, verdicts: &verdicts, span, captured, watermark, clamped, allowed });
         };
         for records in blocks {
             engine.judge_each(&records?, &mut tell);
@@ -61,8 +63,8 @@ pub fn through<E: Send + 'static>(
     while let Some(joined) = joiner.next() {
         let joined = joined.map_err(|poisoned| wrong(poisoned.to_string()))?;
         let (span, watermark, clamped) = (joined.batch.span, joined.figures.watermark, joined.figures.clamped);
-        let captured = captured(&joined.batch);
-        each(Outcome { understood: &joined.understood, verdicts: &joined.verdicts, span, captured, watermark, clamped });
+        let (captured, allowed) = (captured(&joined.batch), joiner.allowed());
+        each(Outcome { understood: &joined.understood, verdicts: &joined.verdicts, span, captured, watermark, clamped, allowed });
         joiner.recycle(joined.batch);
     }
     reader.join().map_err(|_| wrong("the reader thread panicked".to_owned()))?

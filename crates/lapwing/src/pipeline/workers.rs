@@ -14,6 +14,7 @@ use std::time::Instant;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, never, select, unbounded};
 use lapwing_detect::{Batch, Ensemble, Findings, Marks, Rulebook, Shard, State};
+use lapwing_enrich::{Enricher, Enrichment};
 use lapwing_model::{Event, Origin, Record, Timestamp, Verdict};
 use lapwing_parse::{Parser, Understood};
 
@@ -111,10 +112,15 @@ impl std::fmt::Display for Poisoned {
 /// The upper end: takes blocks. Dropping it lets the workers finish what they have.
 #[derive(Debug)]
 pub struct Feeder<M> {
-    work: Sender<(u64, Work<M>)>,
+    work: Sender<Fed<M>>,
     permits: Sender<()>,
     next: u64,
+    /// What the events of the next blocks are enriched with.
+    enrichment: Arc<Enrichment>,
 }
+
+/// A block with its number, and what its events are enriched with.
+type Fed<M> = (u64, Arc<Enrichment>, Work<M>);
 
 /// The lower end: gives outcomes in input order.
 #[derive(Debug)]
@@ -183,6 +189,7 @@ pub fn start<M: Send + 'static>(
     let line = Arc::new(Mutex::new(Line {
         sequencer: blueprint.sequencer(state)?,
         flows: blueprint.flow_reader(state),
+        enricher: blueprint.enricher(),
         next: 0,
         batches: 0,
         waiting: BTreeMap::new(),
@@ -194,6 +201,7 @@ pub fn start<M: Send + 'static>(
     for (index, batches) in judge_out.into_iter().enumerate() {
         let worker = Worker {
             parser: blueprint.parser(),
+            enricher: blueprint.enricher(),
             shard: blueprint.shard(index, workers, state)?,
             work: work_out.clone(),
             spare: spare_out.clone(),
@@ -204,7 +212,7 @@ pub fn start<M: Send + 'static>(
         let thread = std::thread::Builder::new().name(format!("worker-{index}")).spawn(move || worker.run());
         threads.push(thread.map_err(|error| format!("cannot start a worker thread: {error}; lower `workers`"))?);
     }
-    let feeder = Feeder { work: work_in, permits: permits_in, next: 0 };
+    let feeder = Feeder { work: work_in, permits: permits_in, next: 0, enrichment: blueprint.enrichment.clone() };
     let joiner = Joiner {
         parts: parts_out,
         permits: permits_out,
@@ -223,9 +231,14 @@ pub fn start<M: Send + 'static>(
 impl<M> Feeder<M> {
     /// Hands a block on; waits while too many are in flight. `false` once the other end is gone.
     pub fn feed(&mut self, work: Work<M>) -> bool {
-        let sent = self.permits.send(()).is_ok() && self.work.send((self.next, work)).is_ok();
+        let sent = self.permits.send(()).is_ok() && self.work.send((self.next, self.enrichment.clone(), work)).is_ok();
         self.next += 1;
         sent
+    }
+
+    /// Other tables hold for the blocks that are fed from now on.
+    pub fn enrich_with(&mut self, enrichment: Arc<Enrichment>) {
+        self.enrichment = enrichment;
     }
 }
 
@@ -246,6 +259,12 @@ impl<M> Joiner<M> {
     #[must_use]
     pub fn muted(&self) -> u64 {
         self.ensemble.muted()
+    }
+
+    /// Findings that were left out because an allow-list names whom they are about.
+    #[must_use]
+    pub fn allowed(&self) -> u64 {
+        self.ensemble.allowed()
     }
 
     /// Gives a batch back that is done with: its memory is used again. (Memory that one thread takes and another frees, again
@@ -351,6 +370,8 @@ impl<M> Iterator for Joiner<M> {
 struct Line<M> {
     sequencer: Sequencer,
     flows: FlowReader,
+    /// Of events that are read here.
+    enricher: Enricher,
     /// The block that is next.
     next: u64,
     /// Batches made so far.
@@ -366,6 +387,7 @@ struct Parsed<M> {
     /// What is still to be read, in order.
     records: Vec<Record>,
     events: Vec<Event>,
+    enrichment: Arc<Enrichment>,
     understood: Vec<Understood>,
     origin: Option<Arc<Origin>>,
     heartbeat: Option<Timestamp>,
@@ -386,19 +408,36 @@ impl<M> Line<M> {
     }
 
     fn sequence(&mut self, parsed: Parsed<M>) {
-        let Parsed { records, events, mut understood, origin, heartbeat, end, mut rulebook, mut model, barrier, memo } = parsed;
+        let Parsed {
+            records,
+            events,
+            enrichment,
+            mut understood,
+            origin,
+            heartbeat,
+            end,
+            mut rulebook,
+            mut model,
+            barrier,
+            memo,
+        } = parsed;
         if let Some(model) = &model {
             Blueprint::renew(&mut self.sequencer, model);
         }
         let mut parts = Parts::beginning_with(events);
         understood.extend(records.iter().map(|record| self.flows.read(record, &mut parts)));
         let mut memo = Some(memo);
-        for (last, events) in parts.batches() {
+        self.enricher.renew(&enrichment);
+        for (last, mut events) in parts.batches() {
+            if !records.is_empty() {
+                self.enricher.enrich(&mut events);
+            }
             let mut batch = match heartbeat {
                 Some(now) => self.sequencer.heartbeat(now),
                 None if end => self.sequencer.end(),
                 None => self.sequencer.sequence(events),
             };
+            batch.enrichment = enrichment.clone();
             batch.rulebook = rulebook.take();
             batch.model = model.take();
             batch.barrier = barrier && last;
@@ -449,8 +488,9 @@ impl<M> Line<M> {
 
 struct Worker<M> {
     parser: Parser,
+    enricher: Enricher,
     shard: Shard,
-    work: Receiver<(u64, Work<M>)>,
+    work: Receiver<Fed<M>>,
     spare: Receiver<Vec<Event>>,
     batches: Receiver<(u64, Arc<Batch>)>,
     line: Arc<Mutex<Line<M>>>,
@@ -476,7 +516,7 @@ impl<M> Worker<M> {
                 select! {
                     recv(self.batches) -> next => if let Ok((number, batch)) = next { self.judge(number, &batch) },
                     recv(self.work) -> next => match next {
-                        Ok((number, work)) => self.parse(number, work),
+                        Ok((number, enrichment, work)) => self.parse(number, enrichment, work),
                         Err(_) => {
                             parsing = false;
                             self.in_line(Line::parser_done);
@@ -492,7 +532,7 @@ impl<M> Worker<M> {
         }
     }
 
-    fn parse(&mut self, number: u64, work: Work<M>) {
+    fn parse(&mut self, number: u64, enrichment: Arc<Enrichment>, work: Work<M>) {
         let mut events = self.spare.try_recv().unwrap_or_default();
         let Work { mut records, heartbeat, end, rulebook, model, barrier, memo } = work;
         // A block has one origin.
@@ -501,8 +541,10 @@ impl<M> Worker<M> {
         if !origin.as_ref().is_some_and(|origin| origin.reading.is_in_order()) {
             events.reserve(records.len());
             understood.extend(records.drain(..).map(|record| self.parser.parse(&record, &mut events)));
+            self.enricher.renew(&enrichment);
+            self.enricher.enrich(&mut events);
         }
-        let parsed = Parsed { records, events, understood, origin, heartbeat, end, rulebook, model, barrier, memo };
+        let parsed = Parsed { records, events, enrichment, understood, origin, heartbeat, end, rulebook, model, barrier, memo };
         self.in_line(|line| line.enter(number, parsed));
     }
 

@@ -98,6 +98,7 @@ impl NewAnomaly {
             one_in: 0,
             silenced_by: String::new(),
             related: Vec::new(),
+            known: None,
             evidence: self.evidence,
             state: State::Open,
             note: String::new(),

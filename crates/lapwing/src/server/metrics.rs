@@ -152,6 +152,8 @@ impl Snapshot {
         out.counters("lapwing_anomalies", "Anomalies opened, by severity", "severity", anomalies)?;
         out.counters("lapwing_alerts", "Alerts told, by sink", "sink", &stats.alerts)?;
         out.counters("lapwing_alert_failures", "Failed tries to tell, by sink", "sink", &stats.alert_failures)?;
+        out.counter("lapwing_findings_muted", "Findings that people expect", stats.muted)?;
+        out.counter("lapwing_findings_allowed", "Findings about whom an allow-list names", stats.allowed)?;
         out.gauge("lapwing_last_score", "Score of the last verdict, from 0 to 1", None, f64::from(stats.last_score))
     }
 

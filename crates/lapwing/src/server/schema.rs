@@ -48,6 +48,8 @@ pub(super) struct AnomalySchema {
     silenced_by: String,
     /// Who else is in it; at most 8.
     related: Vec<EntitySchema>,
+    /// Where the entity is, whose it is and how much it matters, as far as that was known.
+    known: Option<KnownSchema>,
     evidence: Vec<EvidenceSchema>,
     /// `open`, `acknowledged`, `expected` or `real`.
     #[schema(example = "open")]
@@ -64,6 +66,57 @@ pub(super) struct EntitySchema {
     scope: String,
     #[schema(example = "10.0.0.5")]
     name: String,
+}
+
+/// What tables, lists and people know of an address or a host.
+#[derive(Debug, ToSchema)]
+#[schema(as = Known)]
+#[expect(dead_code, reason = "describes lapwing_model::Known")]
+pub(super) struct KnownSchema {
+    /// `public`, `private`, `loopback`, `linklocal`, `cgn`, `multicast`, `documentation`, `reserved`, `tor`, `vpn` or `hosting`.
+    #[schema(example = "public")]
+    network_class: String,
+    /// ISO 3166-1 alpha-2.
+    #[schema(example = "PL")]
+    country: Option<String>,
+    autonomous_system: Option<AutonomousSystemSchema>,
+    /// Its name by reverse DNS.
+    domain: Option<String>,
+    asset: Option<AssetSchema>,
+    /// Entries of threat lists that name it.
+    threats: Vec<ThreatSchema>,
+}
+
+/// Who routes an address.
+#[derive(Debug, ToSchema)]
+#[schema(as = AutonomousSystem)]
+#[expect(dead_code, reason = "describes lapwing_model::AutonomousSystem")]
+pub(super) struct AutonomousSystemSchema {
+    #[schema(example = 64_500)]
+    number: u32,
+    organization: String,
+}
+
+/// Something of one's own that has an address or a name.
+#[derive(Debug, ToSchema)]
+#[schema(as = Asset)]
+#[expect(dead_code, reason = "describes lapwing_model::Asset")]
+pub(super) struct AssetSchema {
+    name: String,
+    owner: String,
+    /// `low`, `medium`, `high` or `critical`.
+    #[schema(example = "critical")]
+    criticality: String,
+}
+
+/// An entry of a threat list.
+#[derive(Debug, ToSchema)]
+#[schema(as = Threat)]
+#[expect(dead_code, reason = "describes lapwing_model::Threat")]
+pub(super) struct ThreatSchema {
+    list: String,
+    #[schema(example = "203.0.113.0/24")]
+    entry: String,
 }
 
 /// Anomalies that make one story.

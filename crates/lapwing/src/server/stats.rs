@@ -53,6 +53,8 @@ pub(super) struct StatsAnswer {
     learning: BTreeMap<&'static str, f32>,
     /// Findings muted because people marked them as expected.
     muted: u64,
+    /// Findings left out because an allow-list names whom they are about.
+    allowed: u64,
     templates: usize,
     last_score: f32,
     /// From the receipt of a record to its verdict.
@@ -174,6 +176,7 @@ fn answer(app: &App, stats: Stats, store: StoreStats) -> StatsAnswer {
         entities: stats.figures.entities,
         learning: stats.figures.learning,
         muted: stats.muted,
+        allowed: stats.allowed,
         templates: stats.figures.templates,
         last_score: stats.last_score,
         lag_seconds: stats.lag.as_secs_f64(),

@@ -46,6 +46,7 @@ pub async fn start_with(json: &str, change: impl FnOnce(&mut Live)) -> Running {
         tell_at: lapwing_model::Severity::Low,
         incidents: lapwing_alert::IncidentSettings::default(),
         budget: None,
+        reverse_dns: lapwing_enrich::ReverseDns::default(),
         sinks: Vec::new(),
         keeping: Keeping { directory: directory.path().join("data"), ..Keeping::default() },
         clock: pipeline::clock,

@@ -69,7 +69,10 @@ fn kind(entry: Option<&Entry>, at: Position, problems: &mut Problems) -> Option<
     };
     let word = text("type", &entry.value, problems)?;
     let found = CorrelationKind::NAMES.iter().find(|(name, _)| *name == word);
-    if found.is_none() {
+    if word == "value_percentile" {
+        let message = "the type of correlation 'value_percentile' is not supported";
+        problems.add_with(entry.value.position, message, "use value_count, value_sum or value_avg");
+    } else if found.is_none() {
         problems.unknown(entry.value.position, "type of correlation", &word, CorrelationKind::NAMES.map(|(name, _)| name));
     }
     found.map(|(_, kind)| *kind)
@@ -185,6 +188,10 @@ mod tests {
             (
                 "  type: event_cuont\n  rules: a\n  timespan: 5m\n",
                 "x:3:9: unknown type of correlation 'event_cuont'; did you mean 'event_count'?",
+            ),
+            (
+                "  type: value_percentile\n  rules: a\n  timespan: 5m\n",
+                "x:3:9: the type of correlation 'value_percentile' is not supported; use value_count, value_sum or value_avg",
             ),
             (
                 "  type: event_count\n  rules: a\n  timespan: 5m\n",

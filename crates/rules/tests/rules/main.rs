@@ -3,6 +3,7 @@
 mod correlation;
 mod differential;
 mod filters;
+mod forms;
 mod hostile;
 mod plain;
 mod routing;

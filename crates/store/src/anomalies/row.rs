@@ -1,6 +1,6 @@
 use std::borrow::Cow;
 
-use lapwing_model::{Anomaly, AnomalyId, Entity, Evidence, Part, Scope, Score, Severity, State, Timestamp, hash};
+use lapwing_model::{Anomaly, AnomalyId, Entity, Evidence, Known, Part, Scope, Score, Severity, State, Timestamp, hash};
 use rusqlite::types::Type;
 use rusqlite::{Connection, OptionalExtension, Row};
 use serde::{Deserialize, Serialize};
@@ -44,6 +44,8 @@ struct Body<'a> {
     silenced_by: Cow<'a, str>,
     #[serde(default)]
     related: Cow<'a, [Entity]>,
+    #[serde(default)]
+    known: Option<Cow<'a, Known>>,
     evidence: Cow<'a, [Evidence]>,
 }
 
@@ -62,6 +64,7 @@ pub(super) fn encode_body(anomaly: &Anomaly) -> rusqlite::Result<String> {
         one_in: anomaly.one_in,
         silenced_by: Cow::Borrowed(&anomaly.silenced_by),
         related: Cow::Borrowed(&anomaly.related),
+        known: anomaly.known.as_ref().map(Cow::Borrowed),
         evidence: Cow::Borrowed(&anomaly.evidence),
     };
     serde_json::to_string(&body).map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))
@@ -136,6 +139,7 @@ fn decode(row: &Row<'_>) -> rusqlite::Result<Anomaly> {
         one_in: body.one_in,
         silenced_by: body.silenced_by.into_owned(),
         related: body.related.into_owned(),
+        known: body.known.map(Cow::into_owned),
         evidence: body.evidence.into_owned(),
         note: row.get(12)?,
     })

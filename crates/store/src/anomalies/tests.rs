@@ -28,6 +28,7 @@ fn anomaly(number: u64) -> Anomaly {
         one_in: 0,
         silenced_by: String::new(),
         related: Vec::new(),
+        known: None,
         evidence: vec![Evidence { file: "access.log".into(), line: number, text: "GET /wp-login.php HTTP/1.1".into() }],
         state: State::Open,
         note: String::new(),

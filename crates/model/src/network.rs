@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 #[serde(try_from = "String", into = "String")]
 pub struct Network {
     address: IpAddr,
+    /// Bits that count.
     prefix: u8,
 }
 
@@ -27,7 +28,34 @@ impl fmt::Display for NotANetwork {
 impl std::error::Error for NotANetwork {}
 
 impl Network {
-    fn contains(&self, address: IpAddr) -> bool {
+    /// The network of that prefix that an address is in; one longer than the address has bits counts as all of them.
+    #[must_use]
+    pub fn of(address: IpAddr, prefix: u8) -> Network {
+        let all = if address.is_ipv4() { 32 } else { 128 };
+        let prefix = prefix.min(all);
+        let rest = u32::from(all - prefix);
+        // A shift by all bits is no shift: an empty prefix keeps nothing.
+        let address = match address {
+            IpAddr::V4(v4) => IpAddr::V4((v4.to_bits() & u32::MAX.checked_shl(rest).unwrap_or(0)).into()),
+            IpAddr::V6(v6) => IpAddr::V6((v6.to_bits() & u128::MAX.checked_shl(rest).unwrap_or(0)).into()),
+        };
+        Network { address, prefix }
+    }
+
+    /// Its first address.
+    #[must_use]
+    pub fn first(&self) -> IpAddr {
+        Network::of(self.address, self.prefix).address
+    }
+
+    /// How many bits of its addresses are the same.
+    #[must_use]
+    pub const fn prefix(&self) -> u8 {
+        self.prefix
+    }
+
+    #[must_use]
+    pub fn contains(&self, address: IpAddr) -> bool {
         // A shift by all bits is no shift; an empty prefix takes everything.
         match (self.address, address) {
             (IpAddr::V4(own), IpAddr::V4(other)) => {
@@ -77,7 +105,8 @@ impl From<Network> for String {
 
 impl fmt::Display for Network {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.address, self.prefix)
+        let all = if self.address.is_ipv4() { 32 } else { 128 };
+        if self.prefix == all { self.address.fmt(f) } else { write!(f, "{}/{}", self.address, self.prefix) }
     }
 }
 
@@ -108,6 +137,18 @@ mod tests {
         assert!(allows(&networks(&["0.0.0.0/0"]), IpAddr::V4(Ipv4Addr::BROADCAST)));
         assert!(allows(&networks(&["::/0"]), IpAddr::V6(Ipv6Addr::LOCALHOST)));
         assert!(!allows(&networks(&["0.0.0.0/0"]), IpAddr::V6(Ipv6Addr::LOCALHOST)));
+    }
+
+    #[test]
+    fn a_network_is_told_from_its_first_address_and_a_single_address_as_itself() {
+        let of = |address: &str, prefix| Network::of(address.parse().unwrap(), prefix).to_string();
+        assert_eq!(of("192.0.2.77", 24), "192.0.2.0/24");
+        assert_eq!(of("192.0.2.77", 32), "192.0.2.77");
+        assert_eq!(of("192.0.2.77", 0), "0.0.0.0/0");
+        assert_eq!(of("2001:db8:1:2:3::", 64), "2001:db8:1:2::/64");
+        assert_eq!(of("2001:db8::1", 0), "::/0");
+        let written: Network = "192.0.2.77/24".parse().unwrap();
+        assert_eq!(written.first().to_string(), "192.0.2.0");
     }
 
     #[test]
