@@ -12,6 +12,8 @@ use serde::{Deserialize, Serialize};
 pub struct Settings {
     /// After so many seconds of event time without a further verdict an anomaly is over; the next verdict opens a new one.
     pub quiet_seconds: u64,
+    /// The same for sessions: others that are unusual in the same way come again and again.
+    pub quiet_seconds_of_sessions: u64,
     /// Verdicts below this severity are kept in scores only and open no anomaly.
     pub open_at: Severity,
     /// Anomalies that may be open at once; beyond it the one quiet for longest is closed.
@@ -22,7 +24,13 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        Settings { quiet_seconds: 3600, open_at: Severity::Low, open_limit: 10_000, evidence_limit: 5 }
+        Settings {
+            quiet_seconds: 3600,
+            quiet_seconds_of_sessions: 86_400,
+            open_at: Severity::Low,
+            open_limit: 10_000,
+            evidence_limit: 5,
+        }
     }
 }
 
@@ -42,8 +50,8 @@ pub enum Change {
 pub struct Desk {
     settings: Settings,
     open: BTreeMap<u64, Open>,
-    /// Open anomalies by the time of their last verdict, the one quiet for longest first.
-    by_last: BTreeSet<(Timestamp, u64)>,
+    /// Open anomalies by when they are over, the first first: see [`Settings::over_at`].
+    by_end: BTreeSet<(Timestamp, u64)>,
     /// Anomalies closed early because too many were open.
     crowded_out: u64,
 }
@@ -55,10 +63,21 @@ struct Open {
     tell_at: u64,
 }
 
+impl Settings {
+    /// When an anomaly is over, unless more of it comes.
+    fn over_at(&self, anomaly: &Anomaly) -> Timestamp {
+        let quiet = match anomaly.scope {
+            Scope::Session => self.quiet_seconds.max(self.quiet_seconds_of_sessions),
+            _ => self.quiet_seconds,
+        };
+        anomaly.last + Duration::from_secs(quiet)
+    }
+}
+
 impl Desk {
     #[must_use]
     pub fn new(settings: Settings) -> Self {
-        Desk { settings, open: BTreeMap::new(), by_last: BTreeSet::new(), crowded_out: 0 }
+        Desk { settings, open: BTreeMap::new(), by_end: BTreeSet::new(), crowded_out: 0 }
     }
 
     /// Takes a verdict; answers the anomaly it is part of and what it changed there. None where the verdict is too mild.
@@ -71,7 +90,7 @@ impl Desk {
         self.close_if_over(key, verdict.at);
         let change = match self.open.get_mut(&key) {
             Some(open) => {
-                self.by_last.remove(&(open.anomaly.last, key));
+                self.by_end.remove(&(self.settings.over_at(&open.anomaly), key));
                 open.grow(verdict, self.settings.evidence_limit)
             }
             None => match self.part_of(verdict) {
@@ -87,18 +106,17 @@ impl Desk {
             },
         };
         let open = self.open.get(&key)?;
-        self.by_last.insert((open.anomaly.last, key));
+        self.by_end.insert((self.settings.over_at(&open.anomaly), key));
         Some((&open.anomaly, change))
     }
 
     /// Closes what has been quiet for long enough at `now` (event time).
     pub fn tick(&mut self, now: Timestamp) {
-        let quiet = Duration::from_secs(self.settings.quiet_seconds);
-        while let Some(&(last, key)) = self.by_last.first() {
-            if now.since(last) <= quiet {
+        while let Some(&(end, key)) = self.by_end.first() {
+            if now <= end {
                 break;
             }
-            self.by_last.remove(&(last, key));
+            self.by_end.remove(&(end, key));
             self.open.remove(&key);
         }
     }
@@ -138,7 +156,7 @@ impl Desk {
     pub fn load(&mut self, state: &[u8]) -> Result<(), String> {
         let (open, crowded_out): (BTreeMap<u64, Open>, u64) =
             postcard::from_bytes(state).map_err(|error| format!("the alert desk's saved state cannot be read: {error}"))?;
-        self.by_last = open.iter().map(|(&key, open)| (open.anomaly.last, key)).collect();
+        self.by_end = open.iter().map(|(&key, open)| (self.settings.over_at(&open.anomaly), key)).collect();
         self.open = open;
         self.crowded_out = crowded_out;
         Ok(())
@@ -152,24 +170,25 @@ impl Desk {
             let is_its = (anomaly.scope, &anomaly.entity) == (entity.scope, &entity.name);
             is_its && anomaly.time >= verdict.since && anomaly.severity < Severity::High
         };
-        let mut since = self.by_last.range((verdict.since, 0)..);
+        // What is over after the verdict's beginning; its own beginning is compared.
+        let mut since = self.by_end.range((verdict.since, 0)..);
         let found = since.find(|(_, key)| self.open.get(key).is_some_and(|open| is_part(&open.anomaly)));
-        let (last, key) = found.copied()?;
-        self.by_last.remove(&(last, key));
+        let (end, key) = found.copied()?;
+        self.by_end.remove(&(end, key));
         self.open.remove(&key)
     }
 
     fn close_if_over(&mut self, key: u64, at: Timestamp) {
         let Some(open) = self.open.get(&key) else { return };
-        if at.since(open.anomaly.last) > Duration::from_secs(self.settings.quiet_seconds) {
-            self.by_last.remove(&(open.anomaly.last, key));
+        if at > self.settings.over_at(&open.anomaly) {
+            self.by_end.remove(&(self.settings.over_at(&open.anomaly), key));
             self.open.remove(&key);
         }
     }
 
     fn make_room(&mut self) {
         while self.open.len() >= self.settings.open_limit.max(1) {
-            let Some((_, key)) = self.by_last.pop_first() else { break };
+            let Some((_, key)) = self.by_end.pop_first() else { break };
             self.open.remove(&key);
             self.crowded_out += 1;
         }
@@ -391,6 +410,22 @@ mod tests {
         assert_eq!(change, Change::Opened);
         desk.tick(Timestamp::from_seconds(10_000));
         assert_eq!(desk.open().count(), 0);
+    }
+
+    #[test]
+    fn sessions_that_are_unusual_in_the_same_way_are_one_anomaly_for_a_day_and_others_are_over_meanwhile() {
+        let mut desk = Desk::new(Settings::default());
+        let session = |second| {
+            let mut verdict = verdict("job-7", "unusual-session", second, 0.6);
+            verdict.findings[0].entity.scope = Scope::Session;
+            verdict
+        };
+        let (first, _) = take(&mut desk, &session(0));
+        take(&mut desk, &verdict("a", "scan", 10, 0.6));
+        desk.tick(Timestamp::from_seconds(10_000));
+        assert_eq!(desk.open().map(|anomaly| anomaly.id).collect::<Vec<_>>(), [first.id]);
+        assert_eq!(take(&mut desk, &session(80_000)).0.id, first.id);
+        assert_eq!(take(&mut desk, &session(80_000 + 86_401)).1, Change::Opened);
     }
 
     #[test]
