@@ -10,13 +10,14 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
-    /// After so many seconds of event time without a further verdict an anomaly is over; the next verdict opens a new one.
+    /// After so many seconds of event time without a further verdict an anomaly is over; the next verdict opens a new one. What lasts
+    /// for long may pause for longer: twice as long as it lasted, a day at most.
     pub quiet_seconds: u64,
     /// The same for sessions: others that are unusual in the same way come again and again.
     pub quiet_seconds_of_sessions: u64,
     /// Verdicts below this severity are kept in scores only and open no anomaly.
     pub open_at: Severity,
-    /// Anomalies that may be open at once; beyond it the one quiet for longest is closed.
+    /// Anomalies that may be open at once; beyond it the one that would be over first is closed.
     pub open_limit: usize,
     /// Lines of evidence that an anomaly keeps.
     pub evidence_limit: usize,
@@ -50,7 +51,7 @@ pub enum Change {
 pub struct Desk {
     settings: Settings,
     open: BTreeMap<u64, Open>,
-    /// Open anomalies by when they are over, the first first: see [`Settings::over_at`].
+    /// Open anomalies by the time after which they are over.
     by_end: BTreeSet<(Timestamp, u64)>,
     /// Anomalies closed early because too many were open.
     crowded_out: u64,
@@ -64,13 +65,12 @@ struct Open {
 }
 
 impl Settings {
-    /// When an anomaly is over, unless more of it comes.
-    fn over_at(&self, anomaly: &Anomaly) -> Timestamp {
-        let quiet = match anomaly.scope {
+    /// How long an anomaly may be quiet.
+    fn quiet(&self, anomaly: &Anomaly) -> Duration {
+        Duration::from_secs(match anomaly.scope {
             Scope::Session => self.quiet_seconds.max(self.quiet_seconds_of_sessions),
             _ => self.quiet_seconds,
-        };
-        anomaly.last + Duration::from_secs(quiet)
+        })
     }
 }
 
@@ -90,7 +90,7 @@ impl Desk {
         self.close_if_over(key, verdict.at);
         let change = match self.open.get_mut(&key) {
             Some(open) => {
-                self.by_end.remove(&(self.settings.over_at(&open.anomaly), key));
+                self.by_end.remove(&(open.end(&self.settings), key));
                 open.grow(verdict, self.settings.evidence_limit)
             }
             None => match self.part_of(verdict) {
@@ -106,18 +106,17 @@ impl Desk {
             },
         };
         let open = self.open.get(&key)?;
-        self.by_end.insert((self.settings.over_at(&open.anomaly), key));
+        self.by_end.insert((open.end(&self.settings), key));
         Some((&open.anomaly, change))
     }
 
     /// Closes what has been quiet for long enough at `now` (event time).
     pub fn tick(&mut self, now: Timestamp) {
-        while let Some(&(end, key)) = self.by_end.first() {
-            if now <= end {
+        while let Some(&(over, key)) = self.by_end.first() {
+            if now <= over {
                 break;
             }
-            self.by_end.remove(&(end, key));
-            self.open.remove(&key);
+            self.close(key);
         }
     }
 
@@ -156,7 +155,7 @@ impl Desk {
     pub fn load(&mut self, state: &[u8]) -> Result<(), String> {
         let (open, crowded_out): (BTreeMap<u64, Open>, u64) =
             postcard::from_bytes(state).map_err(|error| format!("the alert desk's saved state cannot be read: {error}"))?;
-        self.by_end = open.iter().map(|(&key, open)| (self.settings.over_at(&open.anomaly), key)).collect();
+        self.by_end = open.iter().map(|(&key, open)| (open.end(&self.settings), key)).collect();
         self.open = open;
         self.crowded_out = crowded_out;
         Ok(())
@@ -170,32 +169,43 @@ impl Desk {
             let is_its = (anomaly.scope, &anomaly.entity) == (entity.scope, &entity.name);
             is_its && anomaly.time >= verdict.since && anomaly.severity < Severity::High
         };
-        // What is over after the verdict's beginning; its own beginning is compared.
         let mut since = self.by_end.range((verdict.since, 0)..);
         let found = since.find(|(_, key)| self.open.get(key).is_some_and(|open| is_part(&open.anomaly)));
-        let (end, key) = found.copied()?;
-        self.by_end.remove(&(end, key));
-        self.open.remove(&key)
+        self.close(found?.1)
+    }
+
+    fn close(&mut self, key: u64) -> Option<Open> {
+        let open = self.open.remove(&key)?;
+        self.by_end.remove(&(open.end(&self.settings), key));
+        Some(open)
     }
 
     fn close_if_over(&mut self, key: u64, at: Timestamp) {
-        let Some(open) = self.open.get(&key) else { return };
-        if at > self.settings.over_at(&open.anomaly) {
-            self.by_end.remove(&(self.settings.over_at(&open.anomaly), key));
-            self.open.remove(&key);
+        if self.open.get(&key).is_some_and(|open| at > open.end(&self.settings)) {
+            self.close(key);
         }
     }
 
     fn make_room(&mut self) {
         while self.open.len() >= self.settings.open_limit.max(1) {
-            let Some((_, key)) = self.by_end.pop_first() else { break };
-            self.open.remove(&key);
+            let Some((_, key)) = self.by_end.first().copied() else { break };
+            self.close(key);
             self.crowded_out += 1;
         }
     }
 }
 
+/// No pause is longer.
+const LONGEST_PAUSE: Duration = Duration::from_secs(86_400);
+
 impl Open {
+    /// The time after which it is over.
+    fn end(&self, settings: &Settings) -> Timestamp {
+        let lasted = self.anomaly.last.since(self.anomaly.time);
+        let pause = (lasted * 2).min(LONGEST_PAUSE).max(settings.quiet(&self.anomaly));
+        self.anomaly.last + pause
+    }
+
     /// The same anomaly, told as what it turned out to be.
     fn becomes(mut self, verdict: &Verdict) -> Open {
         let anomaly = &mut self.anomaly;
@@ -361,6 +371,19 @@ mod tests {
         assert_eq!((second.id, second.count, change), (first.id, 2, Change::Grown));
         let (other, _) = take(&mut desk, &verdict("203.0.113.9", "flood", 20, 0.6));
         assert_ne!(other.id, first.id);
+    }
+
+    #[test]
+    fn what_lasts_for_hours_may_pause_for_hours_and_a_moment_s_may_not() {
+        let mut desk = Desk::new(Settings::default());
+        let hour = 3_600;
+        let long = |second: i64| Verdict { since: Timestamp::from_seconds(0), ..verdict("a", "beacon", second, 0.6) };
+        let (first, _) = take(&mut desk, &long(3 * hour));
+        desk.tick(Timestamp::from_seconds(8 * hour));
+        assert_eq!(take(&mut desk, &long(8 * hour)).0.id, first.id);
+        let (short, _) = take(&mut desk, &verdict("b", "scan", 0, 0.6));
+        desk.tick(Timestamp::from_seconds(8 * hour));
+        assert_ne!(take(&mut desk, &verdict("b", "scan", 8 * hour, 0.6)).0.id, short.id);
     }
 
     #[test]

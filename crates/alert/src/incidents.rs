@@ -1,13 +1,17 @@
 //! Anomalies of different kinds about one entity, and of those that it met, are one story.
 //!
-//! An anomaly belongs to the open incident of its own entity; else to that of the client or user it speaks of; else to the
-//! worst one whose anomalies touched its entity (the victim of a scan that later sends data out). That two attackers meet the
-//! same victim makes no story: a web server is everybody's victim.
+//! An anomaly belongs to the open incident of its own entity (of a pair: of who acts in it); else to that of the network outside
+//! that it came from; else to that of the client or user it speaks of; else to the worst one whose anomalies touched its entity
+//! (the victim of a scan that later sends data out). That two attackers meet the same victim makes no story: a web server is
+//! everybody's victim.
+
+mod ties;
+mod title;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
-use lapwing_model::{Anomaly, AnomalyId, Entity, Incident, Scope, Severity, Stage, Step, Timestamp, hash, printable};
+use lapwing_model::{Anomaly, AnomalyId, Entity, Incident, Scope, Severity, Stage, Step, Timestamp};
 use serde::{Deserialize, Serialize};
 
 /// When anomalies make an incident.
@@ -66,18 +70,19 @@ impl Incidents {
         self.by_last.remove(&(open.incident.last, id));
         add(open, anomaly, own.clone(), self.settings.timeline_limit);
         self.by_last.insert((open.incident.last, id));
-        self.owners.insert(key(&own), id);
+        for claim in ties::claims(&own) {
+            self.owners.insert(claim, id);
+        }
         for other in &anomaly.related {
-            self.touched.insert(key(other), id);
+            self.touched.insert(ties::key(other), id);
         }
         Some(&open.incident).filter(|incident| is_story(incident))
     }
 
     fn story_of(&self, own: &Entity, anomaly: &Anomaly) -> Option<AnomalyId> {
-        let acting = anomaly.related.iter().filter(|other| matches!(other.scope, Scope::Client | Scope::User));
-        let owned = || std::iter::once(own).chain(acting).find_map(|entity| self.owners.get(&key(entity)));
+        let owned = || ties::of(own, anomaly).into_iter().find_map(|tie| self.owners.get(&tie));
         let met = || {
-            let id = self.touched.get(&key(own))?;
+            let id = self.touched.get(&ties::key(own))?;
             self.open.get(id).filter(|open| open.incident.severity >= Severity::Medium).map(|_| id)
         };
         owned().or_else(met).copied().filter(|id| self.open.contains_key(id))
@@ -141,14 +146,6 @@ impl Incidents {
     }
 }
 
-/// An address is the same whether it acts or suffers.
-fn key(entity: &Entity) -> u64 {
-    match entity.scope {
-        Scope::Client | Scope::Victim | Scope::Host => hash(entity.name.as_bytes()),
-        _ => entity.key(),
-    }
-}
-
 fn add(Open { incident, beyond }: &mut Open, anomaly: &Anomaly, own: Entity, limit: usize) {
     let step = Step::of(anomaly);
     match incident.timeline.iter().position(|known| known.anomaly == anomaly.id) {
@@ -166,12 +163,15 @@ fn add(Open { incident, beyond }: &mut Open, anomaly: &Anomaly, own: Entity, lim
     incident.time = incident.time.min(anomaly.time);
     incident.last = incident.last.max(anomaly.last);
     incident.severity = incident.severity.max(severity(&incident.timeline));
-    incident.title = title(incident);
+    incident.title = title::of(incident);
 }
 
-/// More than one kind of thing happened.
+/// So many that act alike are one story: those of one network that do the same.
+const ALIKE: usize = 3;
+
+/// More than one kind of thing happened, or the same to or by several.
 fn is_story(incident: &Incident) -> bool {
-    incident.timeline.iter().any(|step| step.class != incident.timeline[0].class)
+    incident.timeline.iter().any(|step| step.class != incident.timeline[0].class) || incident.entities.len() >= ALIKE
 }
 
 /// That of the worst anomaly; a step more where an attacker got further, and critical where one got in or took something.
@@ -188,25 +188,6 @@ fn severity(timeline: &[Step]) -> Severity {
         [_, _, ..] => Severity::ALL[(worst as usize + 1).min(Severity::Critical as usize)],
         _ => worst,
     }
-}
-
-/// `203.0.113.9: port scan, then brute force of 10.0.0.5, then exfiltration`.
-fn title(incident: &Incident) -> String {
-    let first = &incident.timeline[0].entity;
-    let mut said: Vec<String> = Vec::new();
-    for step in &incident.timeline {
-        let whose =
-            if step.entity == *first { String::new() } else { format!(" ({} {})", step.entity.scope, shown(&step.entity)) };
-        let what = format!("{}{whose}", step.class.replace('-', " "));
-        if !said.contains(&what) && said.len() < 6 {
-            said.push(what);
-        }
-    }
-    format!("{} {}: {}", first.scope, shown(first), said.join(", then "))
-}
-
-fn shown(entity: &Entity) -> String {
-    printable(entity.name.as_bytes()).within(100).to_string()
 }
 
 #[cfg(test)]
@@ -258,7 +239,7 @@ mod tests {
         assert_eq!((all.severity, all.timeline.len()), (Severity::Critical, 4));
         assert_eq!(
             all.title,
-            "client 203.0.113.9: port scan, then brute force, then success after failures, then exfiltration (client 10.0.0.5)"
+            "203.0.113.9 scanned ports, then guessed passwords, then got in after failed logins; then 10.0.0.5 sent much data out"
         );
     }
 
@@ -266,10 +247,36 @@ mod tests {
     fn attackers_of_the_same_victim_are_stories_of_their_own() {
         let mut incidents = Incidents::new(IncidentSettings::default());
         for number in 0..5 {
-            let attacker = format!("203.0.113.{number}");
+            let attacker = format!("203.0.{number}.9");
             incidents.take(&of_victim(anomaly(2 * number, "port-scan", &attacker, 0, Severity::Medium), "10.0.0.5"));
             let story = incidents.take(&of_victim(anomaly(2 * number + 1, "xss", &attacker, 1, Severity::Medium), "10.0.0.5"));
             assert_eq!(story.map(|incident| incident.timeline.len()), Some(2));
+        }
+    }
+
+    #[test]
+    fn what_a_pair_does_belongs_to_who_acts_in_it() {
+        let mut incidents = Incidents::new(IncidentSettings::default());
+        let mut beacon = anomaly(1, "beacon", "10.0.0.5 > 198.51.100.7", 0, Severity::Medium);
+        beacon.scope = Scope::Pair;
+        incidents.take(&beacon);
+        let story = incidents.take(&anomaly(2, "exfiltration", "10.0.0.5", 9, Severity::High)).expect("one story");
+        assert_eq!(story.title, "10.0.0.5 called home to 198.51.100.7, then sent much data out");
+        assert!(
+            incidents.take(&anomaly(3, "xss", "198.51.100.7", 9, Severity::High)).is_none(),
+            "the other end is another story"
+        );
+    }
+
+    #[test]
+    fn those_of_one_network_outside_are_one_story_and_those_inside_are_not() {
+        for (network, stories) in [("203.0.113", 1), ("10.0.0", 0)] {
+            let mut incidents = Incidents::new(IncidentSettings::default());
+            let all: Vec<_> = (1..=4)
+                .map(|n| incidents.take(&anomaly(n, "port-scan", &format!("{network}.{n}"), n as i64, Severity::Medium)).cloned())
+                .collect();
+            assert_eq!(all.iter().flatten().filter(|story| story.id == AnomalyId(1)).count(), 2 * stories, "{all:?}");
+            assert_eq!(all.iter().flatten().count(), 2 * stories, "from the third on it is a story");
         }
     }
 

@@ -2,7 +2,8 @@
 //!
 //! Scored as RITA does (Active Countermeasures: Real Intelligence Threat Analytics): the skew and the spread of intervals and of
 //! sizes, how evenly the hours of the last day are used, and how long it goes on. Few timestamps count for less, and what many
-//! hosts do is a service they share.
+//! hosts do is a service they share. What keeps to the clock on the wall is a job of one's own (cron, monitoring): who sleeps between two
+//! calls drifts.
 
 mod score;
 
@@ -39,6 +40,8 @@ pub struct Settings {
     pub stages: [f64; 4],
     /// Destination ports that are regular by nature.
     pub ignore_ports: Vec<u16>,
+    /// Whether those that keep to the clock on the wall to a second or two are told as well: jobs and monitoring do.
+    pub by_the_clock: bool,
     /// Whether pairs within one's own network are looked at: monitoring and polling are regular, too.
     pub inside: bool,
 }
@@ -52,6 +55,7 @@ impl Default for Settings {
             at_least_seconds: 3000,
             stages: [50.0, 70.0, 90.0, 99.5],
             ignore_ports: vec![53, 67, 68, 123, 137, 138, 1900, 5353],
+            by_the_clock: false,
             inside: false,
         }
     }
@@ -65,7 +69,7 @@ const LOOK_EVERY: u32 = 8;
 
 /// So many clients, and this share of all of them, make a destination a service that hosts share.
 const CLIENTS: f64 = 3.0;
-const SHARE: f64 = 0.25;
+const SHARE: f64 = 0.05;
 
 #[derive(Debug)]
 struct Beacon {
@@ -112,7 +116,8 @@ impl Beacon {
         !inwards
             && !self.settings.ignore_ports.contains(&flow.destination_port)
             && !matches!(flow.protocol, Flow::ICMP | Flow::ICMP6)
-            && !matches!(contact(flow), Contact::Answer)
+            // Who is not there (a mail server that is gone) is tried again by the clock.
+            && !matches!(contact(flow), Contact::Answer | Contact::Failed)
             && !crate::flows::is_to_many(flow.destination)
     }
 }
@@ -140,7 +145,8 @@ impl Memory {
         let watched = at.saturating_sub(self.first).clamp(HOUR, 24 * HOUR);
         let mut rhythm = pair.rhythm(watched)?;
         let clients = self.popular.peek(victim).map_or(0.0, Distinct::count);
-        if clients >= CLIENTS && clients >= SHARE * self.clients.count() {
+        let shared = clients >= CLIENTS && clients >= SHARE * self.clients.count();
+        if shared || rhythm.on_the_clock && !settings.by_the_clock {
             // Noted, but no more.
             rhythm.score = rhythm.score.min(settings.stages[1] - 1.0);
         }
@@ -341,13 +347,26 @@ mod tests {
     }
 
     #[test]
+    fn jobs_that_keep_to_the_clock_and_retries_of_what_is_gone_are_not_told() {
+        let every = |seconds: f64, flags: u16| -> Vec<_> {
+            let at = |n: u64| n as f64 * seconds + (n * 7 % 10) as f64 / 10.0;
+            let to = |n| flow(n, at(n), "10.0.0.5", Flow { bytes: 420, ..tcp("203.0.113.1", 50_000, 443, flags) });
+            judge(&(0..200).map(to).collect::<Vec<_>>())
+        };
+        let told = |findings: Vec<Finding>| findings.iter().any(|finding| finding.severity >= Severity::Low);
+        assert!(told(every(301.3, 27)), "who sleeps is told");
+        assert!(!told(every(300.0, 27)), "cron is not");
+        assert!(every(301.3, crate::flows::SYN).is_empty(), "nobody is there");
+    }
+
+    #[test]
     fn a_service_that_all_hosts_ask_regularly_counts_less_than_one_that_only_one_does() {
         let score = |clients: u64| {
             let events: Vec<_> = (0..60_u64)
                 .flat_map(|n| {
                     (0..20).map(move |client| {
                         let to = if client < clients { "203.0.113.1".to_owned() } else { format!("198.51.{client}.{n}") };
-                        connection(n, n as f64 * 300.0 + client as f64, &format!("10.0.0.{client}"), &to, 420)
+                        connection(n, n as f64 * 300.4 + client as f64, &format!("10.0.0.{client}"), &to, 420)
                     })
                 })
                 .collect();

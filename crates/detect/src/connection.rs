@@ -84,11 +84,9 @@ impl Connection {
         let contact = contact(flow);
         let Memory { long, new, fan_out } = &mut self.memory;
         if self.scope == Scope::Client {
-            // Who is not reached was reached for.
-            if matches!(contact, Contact::Answered | Contact::Failed) {
-                findings.extend_event(at, fan_out.judge(event, flow, &self.settings));
-            }
+            // Who reaches nobody scans.
             if contact == Contact::Answered {
+                findings.extend_event(at, fan_out.judge(event, flow, &self.settings));
                 findings.extend_event(at, new.peer(event, flow, &self.settings));
             }
             return;

@@ -7,7 +7,7 @@ use lapwing_learn::{Baseline, CountMin, Distinct, Lru, SlidingCounts, Window};
 use lapwing_model::{Entity, Event, Finding, Flow, PARTITIONS, Scope, Score, Severity, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::flows::{Contact, HOUR, MINUTE, contact, is_answer, joined, moment, service, size};
+use crate::flows::{Contact, HOUR, MINUTE, contact, joined, moment, service, size};
 use crate::glance::Glance;
 use crate::{Detector, Events, Family, Findings, Kind};
 
@@ -143,7 +143,7 @@ impl Share {
         let minutes = (event.duration.as_secs_f64() / 60.0).max(1.0);
         let (what, amount, at_least) = match (flow.protocol, contact(flow)) {
             (Flow::TCP, Contact::Failed) => (What::Syn, packets, settings.syn),
-            (Flow::UDP, Contact::Answer | Contact::Failed | Contact::Silent) if AMPLIFIERS.contains(&flow.source_port) && is_answer(flow) => {
+            (Flow::UDP, Contact::Answer | Contact::Failed | Contact::Silent) if AMPLIFIERS.contains(&flow.source_port) => {
                 (What::Reflection, flow.bytes as f64 / 1e3, settings.reflection)
             }
             (Flow::UDP, Contact::Answer | Contact::Failed | Contact::Silent) => (What::Udp, packets, settings.udp),

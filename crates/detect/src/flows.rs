@@ -51,6 +51,8 @@ fn tcp(flow: &Flow) -> Contact {
     match flow.state {
         ConnectionState::Midstream => Contact::Answer,
         ConnectionState::Established | ConnectionState::Closed | ConnectionState::Reset => Contact::Answered,
+        // The flags of both directions: the ACK is that of the refusal.
+        ConnectionState::Rejected if is_answered(flow) && flags & SYN != 0 => Contact::Failed,
         ConnectionState::Attempted | ConnectionState::Rejected => by_flags_of_failed(flags),
         ConnectionState::Unknown if flow.action == Action::Denied => by_flags_of_failed(flags),
         ConnectionState::Unknown if flags == 0 && is_answered(flow) => Contact::Answered,
@@ -205,6 +207,8 @@ mod tests {
         assert_eq!(contact(&flow(RST, 50_000, 80)), Contact::Answer);
         let refused = Flow { state: ConnectionState::Attempted, ..flow(SYN | ACK, 80, 1234) };
         assert_eq!(contact(&refused), Contact::Answer, "backscatter, whoever took it for an attempt");
+        let closed = Flow { state: ConnectionState::Rejected, reverse_packets: 1, ..flow(SYN | RST | ACK, 50_000, 22) };
+        assert_eq!(contact(&closed), Contact::Failed, "both directions in one row, as captures have them");
         let sampled = Flow { sampling: 100, ..flow(SYN, 50_000, 22) };
         assert_eq!(contact(&sampled), Contact::Silent);
     }

@@ -37,6 +37,9 @@ pub const KIND: Kind = Kind {
     build: |setup, _| Box::new(PortScan { plan: Plan::new(&setup.settings.port_scan), memory: None }),
 };
 
+/// Packets of one attempt that is not answered: what is asked is asked again a few times.
+const MOST_TO_ASK: u64 = 16;
+
 #[derive(Debug)]
 struct PortScan {
     plan: Plan,
@@ -64,12 +67,14 @@ struct Attempt {
     port: u16,
     protocol: u8,
     inside: bool,
-    /// Whether a success would have been seen as well: not where a device only tells what it refused.
+    /// Whether a failure says something against its source by itself: not where a device only tells what it refused, and not where
+    /// datagrams from inside are not answered, as those of games, meetings and downloads among peers.
     walks: bool,
 }
 
 impl Attempt {
     fn of(event: &Event, flow: &Flow) -> Option<Attempt> {
+        let inside = from_inside(event, flow);
         Some(Attempt {
             at: moment(event),
             source: event.client?,
@@ -78,8 +83,8 @@ impl Attempt {
             host: flow.destination,
             port: if flow.icmp().is_some() { 0 } else { flow.destination_port },
             protocol: flow.protocol,
-            inside: from_inside(event, flow),
-            walks: flow.action != lapwing_model::Action::Denied && flow.sampling <= 1,
+            inside,
+            walks: flow.action != lapwing_model::Action::Denied && flow.sampling <= 1 && (flow.protocol == Flow::TCP || !inside),
         })
     }
 
@@ -108,6 +113,8 @@ impl Memory {
     fn judge(&mut self, at: u16, event: &Event, flow: &Flow, plan: &Plan, findings: &mut Findings) {
         let Some(attempt) = Attempt::of(event, flow) else { return };
         match contact(flow) {
+            // Who sends more than it takes to ask floods.
+            Contact::Failed | Contact::Silent if flow.packets > MOST_TO_ASK => {}
             Contact::Answered => self.succeed(&attempt, plan),
             Contact::Failed => self.fail(&attempt, plan, &mut |finding| findings.push_with(at, finding, true, Vec::new())),
             Contact::Silent => {
@@ -135,15 +142,17 @@ impl Memory {
     fn fail(&mut self, attempt: &Attempt, plan: &Plan, tell: &mut dyn FnMut(lapwing_model::Finding)) {
         let (source, _) = self.sources.get_or_insert_with(attempt.client, || Source::new(attempt.at));
         let told = source.fail(attempt, plan);
-        let alone = source.is_told();
-        if let Some(finding) = told {
-            tell(finding);
-        }
-        if !alone {
+        let mut part = false;
+        if source.is_part_of_more(attempt, plan) {
             let (target, _) = self.targets.get_or_insert_with(attempt.victim, || Target::new(attempt.at));
             if let Some(finding) = target.fail(attempt, &plan.settings.distributed) {
                 tell(finding);
             }
+            part = target.is_told();
+        }
+        // Who scans a little of what many scan together is not told by itself.
+        if let Some(finding) = told.filter(|_| !part) {
+            tell(finding);
         }
     }
 }

@@ -10,6 +10,7 @@ use lapwing_learn::{Baseline, Lru, SlidingCounts, Window};
 use lapwing_model::{Entity, Event, Finding, PARTITIONS, Scope, Score, Severity, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use crate::glance::Glance;
 use crate::{Detector, Events, Family, Findings, Kind, Setup};
 
 pub const KIND: Kind = Kind {
@@ -420,7 +421,8 @@ impl Rush {
 
 impl Detector for Windows {
     fn observe(&mut self, events: Events<'_>, findings: &mut Findings) {
-        for (at, event) in events.iter() {
+        // How many flows somebody has says little; what of it does, the detectors of flows know.
+        for (at, event, _) in events.of(Glance::REQUEST.or(Glance::TEXT)) {
             self.judge(at, event, findings);
         }
     }

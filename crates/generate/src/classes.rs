@@ -72,6 +72,48 @@ const CLASSES: &[Class] = &[
     class(Kind::Syslog, "port-scan", (40, 300), 0.2, "One address asks one host for many ports; a firewall denies them."),
     class(Kind::Syslog, "host-sweep", (40, 200), 0.3, "One address asks many hosts for the same port; a firewall denies them."),
     class(Kind::Auth, "unusual-sudo", (1, 3), 8.0, "A user who never does runs commands as root, or tries to."),
+    class(Kind::Flows, "vertical-scan", (1_000, 1_000), 0.05, "An address outside asks one host for a thousand ports."),
+    class(
+        Kind::Flows,
+        "horizontal-scan",
+        (600, 600),
+        0.2,
+        "A workstation asks hundreds of addresses for one port, as a worm does.",
+    ),
+    class(Kind::Flows, "slow-scan", (220, 220), 60.0, "An address outside asks for one port a minute, for hours."),
+    class(Kind::Flows, "distributed-scan", (600, 600), 2.0, "Forty addresses share out the ports of one host."),
+    class(
+        Kind::Flows,
+        "syn-flood",
+        (12_000, 12_000),
+        0.012,
+        "Forged sources begin connections at one port and never establish them.",
+    ),
+    class(Kind::Flows, "udp-flood", (600, 600), 0.3, "Bots send one host all the datagrams they can."),
+    class(Kind::Flows, "reflection", (750, 750), 0.25, "Services that amplify answer somebody who never asked."),
+    class(
+        Kind::Flows,
+        "beacon",
+        (1, u32::MAX),
+        300.0,
+        "A workstation asks one address outside every 300 s, give or take a tenth.",
+    ),
+    class(Kind::Flows, "exfiltration", (6, 6), 180.0, "A workstation sends gigabytes to somebody it never sent anything."),
+    class(Kind::Flows, "dns-tunnel", (1, 1), 1.0, "A workstation and the resolver exchange thousands of packets from one port."),
+    class(
+        Kind::Flows,
+        "brute-force",
+        (301, 301),
+        1.5,
+        "An address outside makes hundreds of short connections to SSH, and a long one at last.",
+    ),
+    class(
+        Kind::Flows,
+        "lateral-movement",
+        (40, 60),
+        6.0,
+        "A workstation is let in by dozens of hosts inside that it never spoke to.",
+    ),
 ];
 
 /// Every class of anomaly that [`crate::generate`] can make.

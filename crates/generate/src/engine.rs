@@ -18,9 +18,9 @@ struct Incident {
     gap: f64,
 }
 
-/// The generated lines; see [`generate`].
+/// Lines of a log in the order of time.
 #[derive(Debug)]
-pub struct Lines {
+pub(crate) struct Course {
     settings: Settings,
     world: Box<dyn World>,
     random: Random,
@@ -39,18 +39,17 @@ pub struct Lines {
     after_quiet: Option<Label>,
 }
 
-/// Labelled log lines in the order of time; the same settings give the same lines.
-#[must_use]
-pub fn generate(settings: Settings) -> Lines {
+/// The course of events in a log; a world of flows has one of its own.
+pub(crate) fn course(settings: Settings) -> Course {
     let settings = moved_into_range(settings);
     let mut random = Random::new(settings.seed);
     let world: Box<dyn World> = match settings.kind {
         Kind::Web => Box::new(web::Site::new(&settings, &mut random)),
         Kind::App => Box::new(app::Application::new(&settings)),
         Kind::Auth => Box::new(auth::Hosts::new(&mut random)),
-        Kind::Syslog => Box::new(syslog::Network::new(&mut random)),
+        Kind::Syslog | Kind::Flows => Box::new(syslog::Network::new(&mut random)),
     };
-    Lines {
+    Course {
         world,
         random,
         made: 0,
@@ -75,7 +74,7 @@ fn moved_into_range(mut settings: Settings) -> Settings {
     settings
 }
 
-impl Iterator for Lines {
+impl Iterator for Course {
     type Item = Line;
 
     fn next(&mut self) -> Option<Line> {
@@ -97,7 +96,7 @@ impl Iterator for Lines {
     }
 }
 
-impl Lines {
+impl Course {
     fn normal_line(&mut self) -> Line {
         let at_nanos = self.normal;
         self.now = at_nanos;
@@ -108,7 +107,7 @@ impl Lines {
         let busy = if self.settings.steady { 1.0 } else { busyness(at_nanos) };
         let gap = self.random.exponential() * NANOS / (self.settings.rate_per_second * busy);
         self.normal = at_nanos.saturating_add(gap as i64);
-        Line { text, at_nanos, label }
+        Line { text, at_nanos, label, ends: None }
     }
 
     fn incident_line(&mut self, i: usize) -> Line {
@@ -124,7 +123,7 @@ impl Lines {
             incident.actor.left -= 1;
             incident.due = at_nanos.saturating_add((self.random.exponential() * incident.gap) as i64);
         }
-        Line { text, at_nanos, label: Some(label) }
+        Line { text, at_nanos, label: Some(label), ends: None }
     }
 
     /// Begins incidents as long as fewer anomalous lines are planned than the lines so far call for.
@@ -206,7 +205,7 @@ impl Lines {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::classes;
+    use crate::{classes, generate};
     use std::collections::{BTreeMap, BTreeSet};
 
     fn settings(kind: Kind) -> Settings {
@@ -228,7 +227,7 @@ mod tests {
     #[test]
     fn the_same_settings_give_the_same_bytes_everywhere() {
         // If a change to the lines is meant, write the new numbers here.
-        let found = Kind::ALL.map(|kind| digest(settings(kind)));
+        let found = Kind::LOGS.map(|kind| digest(settings(kind)));
         assert_eq!(found.map(|n| format!("{n:016x}")), GOLDEN);
         assert_ne!(found[0], digest(Settings { seed: 2, ..settings(Kind::Web) }));
     }
@@ -237,7 +236,7 @@ mod tests {
 
     #[test]
     fn every_class_appears_in_ten_thousand_lines() {
-        for kind in Kind::ALL {
+        for kind in Kind::LOGS {
             for seed in 0..5 {
                 let lines = generate(Settings { seed, ..settings(kind) });
                 let found: BTreeSet<_> = lines.filter_map(|line| line.label).map(|label| label.class).collect();
@@ -259,7 +258,7 @@ mod tests {
 
     #[test]
     fn the_share_of_anomalous_lines_is_close_to_the_setting() {
-        for kind in Kind::ALL {
+        for kind in Kind::LOGS {
             for anomaly_share in [0.005, 0.02, 0.2, 0.6] {
                 let lines = generate(Settings { anomaly_share, count: 50_000, ..settings(kind) });
                 let share = lines.filter(|line| line.label.is_some()).count() as f64 / 50_000.0;
@@ -280,7 +279,7 @@ mod tests {
 
     #[test]
     fn without_anomalies_no_line_is_marked() {
-        for kind in Kind::ALL {
+        for kind in Kind::LOGS {
             let mut lines = generate(Settings { anomaly_share: 0.0, ..settings(kind) });
             assert!(lines.all(|line| line.label.is_none()));
         }
@@ -288,7 +287,7 @@ mod tests {
 
     #[test]
     fn lines_are_in_order_of_time_single_and_as_many_as_asked() {
-        for kind in Kind::ALL {
+        for kind in Kind::LOGS {
             let lines: Vec<Line> = generate(Settings { json: true, ..settings(kind) }).collect();
             assert_eq!(lines.len(), 10_000);
             assert!(lines.is_sorted_by_key(|line| line.at_nanos));

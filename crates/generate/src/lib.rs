@@ -15,14 +15,17 @@ mod auth;
 mod classes;
 mod clock;
 mod engine;
+mod flows;
 mod random;
 mod syslog;
 mod text;
 mod web;
 mod world;
 
+use std::net::Ipv4Addr;
+
 pub use classes::{Class, classes};
-pub use engine::{Lines, generate};
+pub use flows::{Datagram, Exporter, Flow, Flows, Version, capture_head, captured, flows, flows_a_second};
 
 /// Which sort of log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -35,13 +38,18 @@ pub enum Kind {
     Auth,
     /// What the firewalls and hosts of a small network send as syslog, with its priority.
     Syslog,
+    /// The flows of an office with its servers, as a router exports them: see [`flows`].
+    Flows,
 }
 
 impl Kind {
     /// All kinds.
-    pub const ALL: [Kind; 4] = [Kind::Web, Kind::App, Kind::Auth, Kind::Syslog];
+    pub const ALL: [Kind; 5] = [Kind::Web, Kind::App, Kind::Auth, Kind::Syslog, Kind::Flows];
 
-    /// Its name: `web`, `app`, `auth`, `syslog`.
+    /// Those that are logs: the share of anomalous lines can be chosen.
+    pub const LOGS: [Kind; 4] = [Kind::Web, Kind::App, Kind::Auth, Kind::Syslog];
+
+    /// Its name: `web`, `app`, `auth`, `syslog`, `flows`.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -49,6 +57,7 @@ impl Kind {
             Kind::App => "app",
             Kind::Auth => "auth",
             Kind::Syslog => "syslog",
+            Kind::Flows => "flows",
         }
     }
 
@@ -68,11 +77,12 @@ pub struct Settings {
     pub seed: u64,
     /// How many lines.
     pub count: u64,
-    /// Lines per second of event time, as a mean over the day (1e-4 to 1e7).
+    /// Lines per second of event time, as a mean over the day (1e-4 to 1e7). Of [`Kind::Flows`] about so many: it decides how large the
+    /// office is.
     pub rate_per_second: f64,
     /// Time of the start in nanoseconds since 1970 UTC (until the year 2116).
     pub start: i64,
-    /// The share of lines that belong to anomalies (0 to 0.9); 0 for none at all.
+    /// The share of lines that belong to anomalies (0 to 0.9); 0 for none at all. Of [`Kind::Flows`] it matters only whether it is 0.
     pub anomaly_share: f64,
     /// [`Kind::App`] only: one JSON object a line.
     pub json: bool,
@@ -114,6 +124,8 @@ pub struct Line {
     pub at_nanos: i64,
     /// To which anomaly it belongs; `None` for normal behaviour.
     pub label: Option<Label>,
+    /// Who sends to whom, where the line is about a flow.
+    pub ends: Option<[Ipv4Addr; 2]>,
 }
 
 /// The anomaly that a line belongs to.
@@ -123,4 +135,39 @@ pub struct Label {
     pub class: &'static str,
     /// Numbers the incidents of one run from 1: the lines of one incident share it.
     pub incident: u32,
+}
+
+/// The generated lines; see [`generate`].
+#[derive(Debug)]
+pub struct Lines(Inner);
+
+#[derive(Debug)]
+enum Inner {
+    Log(Box<engine::Course>),
+    Flows(Box<Flows>),
+}
+
+/// Labelled lines in the order of time; the same settings give the same lines.
+#[must_use]
+pub fn generate(settings: Settings) -> Lines {
+    Lines(match settings.kind {
+        Kind::Flows => Inner::Flows(Box::new(flows(&settings))),
+        _ => Inner::Log(Box::new(engine::course(settings))),
+    })
+}
+
+impl Iterator for Lines {
+    type Item = Line;
+
+    fn next(&mut self) -> Option<Line> {
+        match &mut self.0 {
+            Inner::Log(course) => course.next(),
+            Inner::Flows(flows) => flows.next().map(|flow| Line {
+                text: flow.line(),
+                at_nanos: flow.told,
+                label: flow.label,
+                ends: Some([flow.source, flow.destination]),
+            }),
+        }
+    }
 }

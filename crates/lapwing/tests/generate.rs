@@ -291,3 +291,37 @@ fn replay_without_a_service_says_how_to_start_it() {
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(said.contains("connection refused; start the service with lapwing run"), "{said}");
 }
+
+#[test]
+fn flows_go_into_a_capture_in_every_version_and_are_read_back_with_their_labels() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let own = |name: &str| directory.path().join(name).display().to_string();
+    for version in ["5", "9", "10"] {
+        let (capture, labels) = (own("flows.pcap"), own("labels"));
+        let flows = ["generate", "--kind", "flows", "--mode", "pcap", "--netflow", version, "--count", "30000"];
+        stdout(&[&flows[..], &["--to", &capture, "--labels", &labels]].concat());
+        let found: Value = serde_json::from_slice(&stdout(&["scan", "--output", "json", &capture])).expect("JSON");
+        // And the exporter's own conversation.
+        assert_eq!(found["summary"]["lines"], 30_001, "version {version}: {}", found["summary"]);
+        let labelled = rows(Path::new(&labels));
+        assert!(
+            labelled.len() > 1_000 && labelled[1]["source"].is_string() && labelled[1]["class"].is_string(),
+            "{}",
+            labelled[1]
+        );
+    }
+}
+
+#[test]
+fn what_makes_no_sense_for_flows_is_refused_with_the_reason() {
+    for (args, reason) in [
+        (&["--kind", "flows", "--anomaly-share", "0.1"][..], "each attack once a day"),
+        (&["--kind", "web", "--mode", "pcap", "--to", "x"], "--mode pcap is for --kind flows"),
+        (&["--kind", "flows", "--mode", "pcap"], "add --to FILE"),
+        (&["--kind", "web", "--hosts", "50"], "--hosts is for --kind flows"),
+    ] {
+        let output = run(&[&["generate"], args].concat());
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(!output.status.success() && said.contains(reason), "{args:?}: {said}");
+    }
+}

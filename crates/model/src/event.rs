@@ -275,7 +275,7 @@ impl Event {
 }
 
 /// The /24 (IPv4) or /64 (IPv6) that an address is in.
-fn network_name(address: IpAddr) -> String {
+pub fn network_name(address: IpAddr) -> String {
     match address {
         IpAddr::V4(v4) => {
             let [a, b, c, _] = v4.octets();

@@ -1,6 +1,7 @@
 //! What packet filters write into a message: netfilter (iptables, nftables, ufw), pf's filterlog, Cisco ASA and FTD.
 
 mod asa;
+pub(crate) mod vpc;
 
 use std::net::IpAddr;
 
@@ -178,38 +179,6 @@ fn pf_flag(letter: u8) -> u16 {
         b'U' => 32,
         _ => 0,
     }
-}
-
-/// AWS VPC flow log, version 2: version, account, interface, source, destination, ports, protocol, packets, bytes, begin,
-/// end, action, status.
-pub(crate) fn vpc(line: Line<'_>, event: &mut Event) -> Option<[i64; 2]> {
-    let mut words = [&[][..]; 14];
-    let mut count = 0;
-    for word in line.bytes.trim_ascii().split(|&byte| byte == b' ').take(15) {
-        *words.get_mut(count)? = word;
-        count += 1;
-    }
-    let [version, account, interface, from, to, source, destination, protocol, packets, bytes, begin, end_, action, status] =
-        words;
-    if count < 14 || !matches!(version, b"2" | b"3" | b"4" | b"5") || !matches!(status, b"OK" | b"NODATA" | b"SKIPDATA") {
-        return None;
-    }
-    if number(account).is_none() && account != b"unknown" {
-        return None;
-    }
-    let flow = Flow {
-        protocol: Flow::protocol_named(protocol),
-        action: self::action(action),
-        packets: number(packets)?,
-        bytes: number(bytes)?,
-        ..Flow::default()
-    };
-    let state = if flow.action == Action::Denied { ConnectionState::Attempted } else { ConnectionState::Unknown };
-    let (from, to) = (End { port: small(source), ..end(from)? }, End { port: small(destination), ..end(to)? });
-    tell(line, from, to, line.bytes, Flow { state, ..flow }, event);
-    event.host = line.text(interface);
-    let seconds = |digits| number(digits).and_then(|number| i64::try_from(number).ok());
-    Some([seconds(begin)?, seconds(end_)?])
 }
 
 #[cfg(test)]

@@ -9,7 +9,8 @@ use crate::firewall;
 use crate::line::number;
 
 /// The ways in which a record says that it is the account of a flow and not of something that merely came by network.
-const SAYS: [(&str, &[&[u8]]); 4] = [
+const SAYS: [(&str, &[&[u8]]); 5] = [
+    ("_path", &[b"conn"]),
     ("event_type", &[b"flow", b"netflow"]),
     ("type", &[b"traffic"]),
     ("event.category", &[b"network"]),

@@ -8,6 +8,7 @@
 mod address;
 mod cef;
 mod cfdr;
+mod columns;
 mod draft;
 mod duration;
 mod extract;

@@ -1,5 +1,6 @@
 use lapwing_model::{Detail, Event, Log, Record, Text};
 
+use crate::columns::{self, Columns};
 use crate::line::Line;
 use crate::names::Names;
 use crate::session_key::{SessionKey, SessionKeys};
@@ -29,6 +30,8 @@ pub struct Tools {
     pub(crate) names: Names,
     /// The dotted name of the nested object that is being read.
     pub(crate) path: Vec<u8>,
+    /// What the heading above the lines says of their columns.
+    pub(crate) columns: Columns,
     /// A line that is wrapped in another.
     pub(crate) inner: Vec<u8>,
     pub(crate) wrapped: bool,
@@ -96,6 +99,11 @@ impl Parser {
     fn structured(&mut self, line: Line<'_>, event: &mut Event) -> Outcome {
         if line.bytes.len() > LONGEST {
             return Err("too-long");
+        }
+        if event.origin.reading.columns.is_some()
+            && let Some(name) = columns::read(line, event, &mut self.tools)
+        {
+            return Ok(Some(name));
         }
         if event.origin.reading.format.is_some() {
             let origin = event.origin.clone();

@@ -72,12 +72,7 @@ impl Format for Syslog {
 fn bare(line: Line<'_>, event: &mut Event, tools: &mut Tools) -> Outcome {
     match line.bytes {
         [b'C' | b'L', ..] => cef::read(line, event, tools),
-        [b'2'..=b'5', b' ', ..] => {
-            let Some([begin, end]) = firewall::vpc(line, event) else { return Ok(None) };
-            tools.zones.set(event, Stamp::Utc { second: begin, nano: 0 });
-            event.duration = std::time::Duration::from_secs(end.abs_diff(begin));
-            Ok(Some("vpc"))
-        }
+        [b'2'..=b'5', b' ', ..] => Ok(firewall::vpc::read(line, event, tools).map(|()| "vpc")),
         _ => Ok(None),
     }
 }

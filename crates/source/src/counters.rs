@@ -8,6 +8,8 @@ pub mod loss {
     pub const TOO_LONG: &str = "too_long";
     /// Lines with nothing in them.
     pub const BLANK: &str = "blank";
+    /// Lines that name the columns of those below them.
+    pub const HEADING: &str = "heading";
     /// Connections that were closed because there were too many.
     pub const CONNECTION_LIMIT: &str = "connection_limit";
     /// Connections that were closed because nothing came from them.

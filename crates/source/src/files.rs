@@ -11,6 +11,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use bytes::{Bytes, BytesMut};
 use lapwing_model::{Origin, Position, Reading, Record, Timestamp};
 
+use crate::columns::Heading;
 use crate::counters::{Tally, loss};
 use crate::find::{Input, find};
 use crate::lines::{self, Framer, Line};
@@ -132,6 +133,7 @@ impl Files {
             received,
             origin,
             framer: Framer::new(self.reader.max_line),
+            heading: Heading::default(),
             joiner: self.reader.multiline.then(Joiner::default),
             capture: None,
             ended: false,
@@ -211,6 +213,7 @@ struct Stream {
     received: Timestamp,
     origin: Arc<Origin>,
     framer: Framer,
+    heading: Heading,
     joiner: Option<Joiner>,
     /// It is no text but a file of captured packets.
     capture: Option<Pieces>,
@@ -226,13 +229,23 @@ impl Stream {
             return self.piece(chunks, tally).into_iter().collect();
         }
         let mut records = Vec::with_capacity(if self.ended { 0 } else { BLOCK });
-        let (mut bytes, mut blank) = (0, 0);
+        let (mut bytes, mut blank, mut headings) = (0, 0, 0);
         while records.len() < BLOCK && bytes < BLOCK_BYTES {
             let line = if self.ended { self.framer.finish() } else { self.framer.next_line() };
             let done = match line {
                 Some(line) if line.body.is_empty() => {
                     blank += 1;
                     continue;
+                }
+                Some(line) if Heading::has(&line.body) => {
+                    records.extend(self.joiner.as_mut().and_then(Joiner::flush).map(|held| self.record(held)));
+                    self.heading.take(&line.body, &mut self.origin);
+                    headings += 1;
+                    // A block has one origin, and what comes next has another.
+                    if records.is_empty() {
+                        continue;
+                    }
+                    break;
                 }
                 Some(line) => self.join(line),
                 None if self.ended => match self.joiner.as_mut().and_then(Joiner::flush) {
@@ -254,6 +267,7 @@ impl Stream {
         }
         tally.received(records.len(), bytes);
         tally.lost(loss::BLANK, blank);
+        tally.lost(loss::HEADING, headings);
         tally.lost(loss::TOO_LONG, self.framer.take_too_long());
         records
     }

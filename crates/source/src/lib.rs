@@ -7,6 +7,7 @@
 //! The wall clock is read only through the `clock` that the caller gives, and only to stamp `received`.
 
 mod block;
+mod columns;
 mod counters;
 mod datagrams;
 mod error;

@@ -104,7 +104,7 @@ struct Tailer {
 
 impl Tailer {
     fn new(watches: Vec<Watch>, context: Context) -> Tailer {
-        let losses = [loss::TOO_LONG, loss::BLANK, loss::UNREADABLE, loss::COMPRESSED];
+        let losses = [loss::TOO_LONG, loss::BLANK, loss::HEADING, loss::UNREADABLE, loss::COMPRESSED];
         let tally = context.counters.source("tail", &losses);
         let places: HashMap<_, _> = context
             .bookmarks

@@ -55,6 +55,28 @@ fn text(from: u32, to: u32) -> String {
 }
 
 #[test]
+fn what_stands_above_records_travels_with_those_below_it_and_no_others() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("zeek.log");
+    let heading = |fields: &str| format!("#separator \\x09\n#fields\t{fields}\n");
+    let log = format!("{}1\ta\n2\tb\n{}c\t3\n#close\t2025\n", heading("ts\tuid"), heading("uid\tts"));
+    write(&path, gzip(log.as_bytes())).unwrap();
+    let (records, errors) = records(open(&[path]));
+    assert!(errors.is_empty(), "{errors:?}");
+    let told: Vec<_> = records
+        .iter()
+        .map(|record| {
+            (String::from_utf8_lossy(&record.body).into_owned(), record.origin.reading.columns.clone().unwrap_or_default())
+        })
+        .collect();
+    let [first, second] = [heading("ts\tuid"), heading("uid\tts")];
+    assert_eq!(
+        told,
+        [("1\ta", &first), ("2\tb", &first), ("c\t3", &second)].map(|(body, columns)| (body.to_owned(), columns.as_str().into()))
+    );
+}
+
+#[test]
 fn packed_files_are_told_by_their_bytes_not_their_names() {
     let folder = tempfile::tempdir().unwrap();
     let plain = text(0, 20_000);

@@ -23,7 +23,15 @@ pub(super) struct Rhythm {
     pub interval: f64,
     pub spread: f64,
     pub bytes: f64,
+    /// Whether all keep to the clock on the wall.
+    pub on_the_clock: bool,
 }
+
+/// Fewer connections say nothing of the clock.
+const AT_LEAST: usize = 12;
+
+/// So far from the same second of the minute are those that keep to the clock, in seconds.
+const LATE: f64 = 2.5;
 
 /// So many connections count half of what very many do.
 const HALF: f64 = 3.0;
@@ -38,6 +46,7 @@ impl Rhythm {
         times.sort_unstable();
         let mut gaps: Vec<f64> = times.windows(2).map(|pair| (pair[1] - pair[0]) as f64 / SECOND as f64).collect();
         let mut sizes: Vec<f64> = samples.iter().map(|sample| f64::from(sample.bytes)).collect();
+        let on_the_clock = on_the_clock(&times);
         let (gaps, sizes) = (Middle::of(&mut gaps)?, Middle::of(&mut sizes)?);
         let intervals = 100.0 * gaps.regularity();
         let sizes_score = 100.0 * sizes.regularity();
@@ -50,8 +59,19 @@ impl Rhythm {
         let score = if count >= 48 { score / seen } else { score };
         // Without a rhythm nothing else makes a beacon.
         let score = score.min(intervals * 1.2);
-        Some(Rhythm { score, intervals, sizes: sizes_score, hours, duration, interval: gaps.median, spread: gaps.spread, bytes: sizes.median })
+        Some(Rhythm { score, intervals, sizes: sizes_score, hours, duration, interval: gaps.median, spread: gaps.spread, bytes: sizes.median, on_the_clock })
     }
+}
+
+/// Whether all come in the same second of the minute, or nearly. A program that sleeps between its calls is later each time by what
+/// the call took.
+fn on_the_clock(times: &[i64]) -> bool {
+    const MINUTE: f64 = 60.0;
+    let Some(first) = times.first().filter(|_| times.len() >= AT_LEAST) else { return false };
+    let phases = times.iter().map(|at| ((at - first) as f64 / SECOND as f64).rem_euclid(MINUTE));
+    let late = phases.map(|phase| if phase > MINUTE / 2.0 { phase - MINUTE } else { phase });
+    let (least, most) = late.fold((0.0_f64, 0.0_f64), |(least, most), late| (least.min(late), most.max(late)));
+    most - least <= LATE
 }
 
 /// Quartiles, and the median of the distances from the median (MADM).
@@ -130,6 +150,8 @@ mod tests {
     #[test]
     fn a_metronome_scores_full_and_people_do_not() {
         assert!(rhythm(|_| 300.0, |_| 420, 60).score > 99.0);
+        assert!(rhythm(|_| 300.0, |_| 420, 60).on_the_clock && rhythm(|n| 299.0 + (n % 3) as f64, |_| 420, 60).on_the_clock);
+        assert!(!rhythm(|_| 300.4, |_| 420, 60).on_the_clock, "who sleeps drifts");
         let jitter = rhythm(|n| 270.0 + (n * 37 % 61) as f64, |_| 420, 60);
         assert!(jitter.score > 85.0, "{jitter:?}");
         let people = rhythm(|n| [5.0, 700.0, 30.0, 2000.0, 90.0, 9.0][n as usize % 6], |n| (n * 7919 % 5000) as u32, 60);

@@ -66,7 +66,7 @@ impl Default for Fast {
 
 impl Default for Distributed {
     fn default() -> Self {
-        Distributed { sources: 20, ports: 250 }
+        Distributed { sources: 10, ports: 30 }
     }
 }
 
@@ -81,6 +81,11 @@ pub(super) struct Plan {
 }
 
 impl Plan {
+    /// How many different failures are a scan by themselves.
+    pub(super) fn limit(&self, inside: bool) -> f64 {
+        f64::from(if inside { self.settings.local } else { self.settings.remote }.max(2))
+    }
+
     pub(super) fn new(settings: &Settings) -> Plan {
         let sure = |p: f64| if p.is_finite() { p.clamp(0.001, 0.999) } else { 0.5 };
         let Fast { ordinary_success, scanner_success, false_alarm, .. } = settings.fast;

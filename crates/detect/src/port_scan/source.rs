@@ -10,6 +10,9 @@ use crate::flows::{HOUR, MINUTE, service, span};
 
 const WINDOW: i64 = 15 * MINUTE;
 
+/// From so many different failures on a source does not merely knock by chance.
+const STRAY: f64 = 4.0;
+
 /// A scan is over after so long without a further failure.
 const OVER: i64 = 24 * HOUR;
 
@@ -44,8 +47,9 @@ impl Source {
         }
     }
 
-    pub(super) fn is_told(&self) -> bool {
-        self.told > 0.0
+    /// Whether it may be one of many that scan together: more than a stray knock, less than a scan of its own.
+    pub(super) fn is_part_of_more(&self, attempt: &Attempt, plan: &Plan) -> bool {
+        (STRAY..plan.limit(attempt.inside)).contains(&self.failed.count())
     }
 
     pub(super) fn succeed(&mut self, attempt: &Attempt, plan: &Plan) {
@@ -81,10 +85,11 @@ impl Source {
             return None;
         }
         let settings = &plan.settings;
-        let limit = f64::from(if attempt.inside { settings.local } else { settings.remote }.max(2));
+        let limit = plan.limit(attempt.inside);
         let fast = self.walk >= plan.bound && failed >= f64::from(settings.fast.at_least);
         let many = failed >= limit && self.recent.count(attempt.at) >= limit;
-        let slow = failed >= limit * f64::from(settings.slow_times.max(1));
+        // Over a day even one who mostly succeeds fails often.
+        let slow = failed >= limit * f64::from(settings.slow_times.max(1)) && 2.0 * failed >= self.tried.count();
         if !fast && !many && !slow {
             return None;
         }

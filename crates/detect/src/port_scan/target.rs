@@ -21,6 +21,11 @@ impl Target {
         Target { sources: Distinct::new(), services: Distinct::new(), began: at, told: 0.0 }
     }
 
+    /// Whether it is told that many scan it together.
+    pub(super) fn is_told(&self) -> bool {
+        self.told > 0.0
+    }
+
     /// A failure of one that is not told as a scanner by itself.
     pub(super) fn fail(&mut self, attempt: &Attempt, settings: &Distributed) -> Option<Finding> {
         if attempt.at.saturating_sub(self.began) > HOUR {

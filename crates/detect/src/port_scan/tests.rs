@@ -101,3 +101,21 @@ fn many_sources_that_each_try_a_little_are_one_scan_together() {
     };
     assert_eq!(rules(&(0..600).map(denied).collect::<Vec<_>>()), ["distributed-scan"]);
 }
+
+#[test]
+fn sources_that_would_be_told_after_five_failures_are_told_together_where_they_share_a_host() {
+    let each = |n: u64| syn(n, n as f64 * 2.0, &format!("198.51.{}.7", n % 40), "10.0.0.1", n as u16 + 1);
+    assert_eq!(rules(&(0..400).map(each).collect::<Vec<_>>()), ["distributed-scan"]);
+    let knocks = |n: u64| syn(n, n as f64 * 2.0, &format!("198.51.{}.{}", n / 500, n / 2 % 250), "10.0.0.1", n as u16 + 1);
+    assert!(found(&(0..400).map(knocks).collect::<Vec<_>>()).is_empty(), "many that knock once or twice are the Internet");
+}
+
+#[test]
+fn a_host_inside_whose_peers_are_half_gone_does_not_scan() {
+    let peer = |n: u64| {
+        let to = Flow { protocol: Flow::UDP, reverse_packets: n % 2, ..tcp(&format!("198.51.{}.{}", n / 250, n % 250), 50_000, 20_000 + n as u16, 0) };
+        let to = if n.is_multiple_of(2) { Flow { state: ConnectionState::Attempted, ..to } } else { to };
+        flow(n, n as f64 * 10.0, "10.0.0.5", to)
+    };
+    assert!(found(&(0..3_000).map(peer).collect::<Vec<_>>()).is_empty());
+}

@@ -1,16 +1,18 @@
 //! `lapwing generate`: labelled traffic, to try things out and to measure with.
 
+mod flows;
 mod targets;
 
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufWriter, Write};
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use lapwing_generate::{Kind, Line, Settings, classes, generate};
+use lapwing_generate::{Flow, Kind, Line, Settings, classes, generate};
 use lapwing_model::Timestamp;
 use serde::Serialize;
 
@@ -23,21 +25,25 @@ use targets::Target;
 /// Write log lines with named anomalies, of which it is known which lines they are.
 #[derive(Debug, Args)]
 pub struct Generate {
-    /// Which sort of log
+    /// Which sort of log; flows are sent as datagrams of NetFlow by udp and pcap, else as lines of Suricata's EVE
     #[arg(long, default_value = "web", value_parser = PossibleValuesParser::new(Kind::ALL.map(Kind::name)).try_map(|name| Kind::named(&name).ok_or("unknown")))]
     kind: Kind,
     /// How to send the lines
     #[arg(long, value_enum, default_value_t)]
     mode: Mode,
-    /// The file (overwritten), the URL [http://127.0.0.1:8080/logs], or host:port [127.0.0.1:9090; for syslog and udp 127.0.0.1:5514]
+    /// The file (overwritten), the URL [http://127.0.0.1:8080/logs], or host:port [127.0.0.1:9090; for syslog and udp 127.0.0.1:5514; for
+    /// flows by udp 127.0.0.1:2055]
     #[arg(long, value_name = "WHERE")]
     to: Option<String>,
     /// Lines per second, 0 for as fast as possible [0; 100 for http, tcp and udp]
     #[arg(long, value_name = "N", value_parser = rate)]
     rate: Option<f64>,
-    /// How many lines
-    #[arg(long, value_name = "N", default_value_t = 1000)]
-    count: u64,
+    /// How many lines, or flows [1000; flows 100000]
+    #[arg(long, value_name = "N")]
+    count: Option<u64>,
+    /// The version of NetFlow for flows by udp and pcap; 10 is IPFIX
+    #[arg(long, value_name = "VERSION", default_value = "9", value_parser = PossibleValuesParser::new(["5", "9", "10"]))]
+    netflow: String,
     /// Normal behaviour only
     #[arg(long, conflicts_with = "anomaly_share")]
     no_anomalies: bool,
@@ -53,6 +59,9 @@ pub struct Generate {
     /// Time of the first line, such as 2026-01-05T08:00:00Z [that one; for http, tcp and udp, times follow the clock]
     #[arg(long, value_name = "TIME", value_parser = start)]
     start: Option<Timestamp>,
+    /// Workstations of the office (flows, as fast as possible) [90; else as many as the rate asks for]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(20..=6_000))]
+    hosts: Option<u32>,
     /// Lines as JSON objects (app)
     #[arg(long)]
     json: bool,
@@ -77,6 +86,8 @@ enum Mode {
     Http,
     Tcp,
     Udp,
+    /// A capture of the datagrams that udp sends (flows)
+    Pcap,
 }
 
 impl Mode {
@@ -117,16 +128,12 @@ pub fn run(args: &Generate) -> Result<Exit, Failed> {
     }
     args.check()?;
     let stop = Stop::on_signals()?;
-    let mut target = args.target(&stop)?;
     let settings = args.settings(crate::pipeline::clock());
-    let mut labels = Labels::create(args.labels.as_deref(), &settings)?;
-    let mut sent = Sent::default();
-    let began = Instant::now();
-    let sending = send(settings, Pace::new(args.rate() > 0.0), target.as_mut(), &mut labels, &mut sent, &stop);
-    // What went well until something failed is told and kept all the same.
-    let labelled = labels.finish();
-    sent.tell(target.as_ref(), began.elapsed());
-    sending.and(labelled).map(|()| Exit::Clean)
+    if args.is_netflow() {
+        let target = flows::target(args.mode, args.to.as_deref(), &args.netflow, settings.start)?;
+        return args.send(&settings, lapwing_generate::flows(&settings), target, &stop);
+    }
+    args.send(&settings, generate(settings.clone()), args.target(&stop)?, &stop)
 }
 
 fn list(out: &mut impl Write) -> Result<Exit, Failed> {
@@ -142,26 +149,66 @@ impl Generate {
             (self.json && self.kind != Kind::App, "--json is for --kind app"),
             (self.timed && self.kind != Kind::Web, "--timed is for --kind web"),
             (self.mode == Mode::File && self.to.is_none(), "--mode file needs to know the file: add --to FILE"),
-            (self.mode == Mode::Stdout && self.to.is_some(), "--to needs to know how: add --mode file, http, tcp or udp"),
+            (self.mode == Mode::Pcap && self.to.is_none(), "--mode pcap needs to know the file: add --to FILE"),
+            (self.mode == Mode::Pcap && self.kind != Kind::Flows, "--mode pcap is for --kind flows"),
+            (
+                self.kind == Kind::Flows && self.anomaly_share.is_some(),
+                "flows have each attack once a day, not by share; leave out --anomaly-share",
+            ),
+            (self.hosts.is_some() && self.kind != Kind::Flows, "--hosts is for --kind flows"),
+            (self.hosts.is_some() && self.rate() > 0.0, "the rate decides how many hosts there are; leave out --hosts or --rate"),
+            (self.mode == Mode::Stdout && self.to.is_some(), "--to needs to know how: add --mode file, http, tcp, udp or pcap"),
         ];
         wrong.into_iter().find(|(wrong, _)| *wrong).map_or(Ok(()), |(_, why)| Err(Failed::new(why)))
+    }
+
+    /// Whether datagrams are sent instead of lines.
+    fn is_netflow(&self) -> bool {
+        self.kind == Kind::Flows && matches!(self.mode, Mode::Udp | Mode::Pcap)
+    }
+
+    fn count(&self) -> u64 {
+        self.count.unwrap_or(if self.kind == Kind::Flows { 100_000 } else { 1_000 })
+    }
+
+    fn send<T: Item>(
+        &self,
+        settings: &Settings,
+        items: impl Iterator<Item = T>,
+        mut target: Box<dyn Target<T> + '_>,
+        stop: &Stop,
+    ) -> Result<Exit, Failed> {
+        let mut labels = Labels::create(self.labels.as_deref(), settings)?;
+        let mut sent = Sent::default();
+        let began = Instant::now();
+        let mut pace = Pace::new(self.rate() > 0.0);
+        pace.begin(settings.start);
+        let sending = send(items, pace, target.as_mut(), &mut labels, &mut sent, stop);
+        // What went well until something failed is told and kept all the same.
+        let labelled = labels.finish();
+        sent.tell(&target.tell(sent.lines), if self.is_netflow() { "flows" } else { "lines" }, began.elapsed());
+        sending.and(labelled).map(|()| Exit::Clean)
     }
 
     fn rate(&self) -> f64 {
         self.rate.unwrap_or(if self.mode.live() { 100.0 } else { 0.0 })
     }
 
-    fn target<'a>(&self, stop: &'a Stop) -> Result<Box<dyn Target + 'a>, Failed> {
+    fn target<'a>(&self, stop: &'a Stop) -> Result<Box<dyn Target<Line> + 'a>, Failed> {
         let to = |otherwise: &'static str| self.to.as_deref().unwrap_or(otherwise);
         Ok(match self.mode {
             Mode::Stdout => Box::new(targets::stdout()),
             Mode::File => Box::new(targets::file(Path::new(to("")))?),
-            Mode::Http => Box::new(targets::Http::new(&self.access, to("http://127.0.0.1:8080/logs"), self.json, stop)?),
+            Mode::Http => {
+                let json = self.json || self.kind == Kind::Flows;
+                Box::new(targets::Http::new(&self.access, to("http://127.0.0.1:8080/logs"), json, stop)?)
+            }
             Mode::Tcp => {
                 let syslog = self.kind == Kind::Syslog;
                 Box::new(targets::Tcp::connect(to(if syslog { "127.0.0.1:5514" } else { "127.0.0.1:9090" }))?)
             }
-            Mode::Udp => Box::new(targets::Udp::connect(to("127.0.0.1:5514"))?),
+            Mode::Udp => Box::new(targets::Udp::connect(to("127.0.0.1:5514"), "sources.syslog_udp")?),
+            Mode::Pcap => return Err(Failed::new("--mode pcap is for --kind flows")),
         })
     }
 
@@ -171,13 +218,14 @@ impl Generate {
         let defaults = Settings::default();
         let anomaly_share = if self.no_anomalies { 0.0 } else { self.anomaly_share.unwrap_or(defaults.anomaly_share) };
         let paced = self.rate() > 0.0;
-        let rate = if paced { self.rate() * (1.0 - anomaly_share) } else { defaults.rate_per_second };
+        let otherwise = self.hosts.map_or(defaults.rate_per_second, lapwing_generate::flows_a_second);
+        let rate = if paced { self.rate() * (1.0 - anomaly_share) } else { otherwise };
         let live = self.mode.live() && self.start.is_none();
-        let past = Duration::try_from_secs_f64(if paced { 0.0 } else { self.count as f64 / rate }).unwrap_or(Duration::MAX);
+        let past = Duration::try_from_secs_f64(if paced { 0.0 } else { self.count() as f64 / rate }).unwrap_or(Duration::MAX);
         Settings {
             kind: self.kind,
             seed: self.seed,
-            count: self.count,
+            count: self.count(),
             rate_per_second: rate,
             start: if live { (now - past).nanos().max(0) } else { self.start.map_or(defaults.start, Timestamp::nanos) },
             anomaly_share,
@@ -190,17 +238,52 @@ impl Generate {
     }
 }
 
-fn send(
-    settings: Settings,
+/// What is sent, and when it is due.
+trait Item {
+    fn at(&self) -> i64;
+    fn label(&self) -> Option<lapwing_generate::Label>;
+    /// Who sends to whom, where that is known.
+    fn ends(&self) -> Option<[Ipv4Addr; 2]>;
+}
+
+impl Item for Line {
+    fn at(&self) -> i64 {
+        self.at_nanos
+    }
+
+    fn label(&self) -> Option<lapwing_generate::Label> {
+        self.label
+    }
+
+    fn ends(&self) -> Option<[Ipv4Addr; 2]> {
+        self.ends
+    }
+}
+
+impl Item for Flow {
+    fn at(&self) -> i64 {
+        self.told
+    }
+
+    fn label(&self) -> Option<lapwing_generate::Label> {
+        self.label
+    }
+
+    fn ends(&self) -> Option<[Ipv4Addr; 2]> {
+        Some([self.source, self.destination])
+    }
+}
+
+fn send<T: Item>(
+    items: impl Iterator<Item = T>,
     mut pace: Pace,
-    target: &mut dyn Target,
+    target: &mut dyn Target<T>,
     labels: &mut Labels,
     sent: &mut Sent,
     stop: &Stop,
 ) -> Result<(), Failed> {
-    pace.begin(settings.start);
-    for line in generate(settings) {
-        let pause = pace.until(&line);
+    for item in items {
+        let pause = pace.until(&item);
         let told = if pause < Pace::SHORTEST {
             stop.told()
         } else {
@@ -211,9 +294,9 @@ fn send(
         if told {
             break;
         }
-        target.put(&line.text)?;
-        sent.count(&line);
-        labels.put(sent.lines, &line)?;
+        target.put(&item)?;
+        sent.count(&item);
+        labels.put(sent.lines, &item)?;
     }
     target.finish()
 }
@@ -241,15 +324,15 @@ impl Pace {
     }
 
     /// How long to wait before a line. The minutes of a silence are in the times of events only.
-    fn until(&mut self, line: &Line) -> Duration {
+    fn until(&mut self, item: &impl Item) -> Duration {
         if !self.paced {
             return Duration::ZERO;
         }
-        if line.label.is_some_and(|label| label.class == "silence") {
-            self.origin += line.at_nanos - self.last;
+        if item.label().is_some_and(|label| label.class == "silence") {
+            self.origin += item.at() - self.last;
         }
-        self.last = line.at_nanos;
-        let due = Timestamp::from_nanos(line.at_nanos).since(Timestamp::from_nanos(self.origin));
+        self.last = item.at();
+        let due = Timestamp::from_nanos(item.at()).since(Timestamp::from_nanos(self.origin));
         due.saturating_sub(self.began.elapsed())
     }
 }
@@ -281,6 +364,11 @@ struct Label {
     line: u64,
     class: &'static str,
     incident: u32,
+    /// Who sends to whom, of flows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    source: Option<Ipv4Addr>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    destination: Option<Ipv4Addr>,
 }
 
 impl Labels {
@@ -302,9 +390,10 @@ impl Labels {
         Ok(labels)
     }
 
-    fn put(&mut self, number: u64, line: &Line) -> Result<(), Failed> {
-        let Some(label) = line.label else { return Ok(()) };
-        let row = Label { line: number, class: label.class, incident: label.incident };
+    fn put(&mut self, number: u64, item: &impl Item) -> Result<(), Failed> {
+        let Some(label) = item.label() else { return Ok(()) };
+        let [source, destination] = item.ends().map_or([None; 2], |ends| ends.map(Some));
+        let row = Label { line: number, class: label.class, incident: label.incident, source, destination };
         self.write(|out| show::json(out, &row))
     }
 
@@ -330,22 +419,21 @@ struct Sent {
 }
 
 impl Sent {
-    fn count(&mut self, line: &Line) {
+    fn count(&mut self, item: &impl Item) {
         self.lines += 1;
-        if let Some(label) = line.label {
+        if let Some(label) = item.label() {
             *self.classes.entry(label.class).or_default() += 1;
         }
     }
 
     /// The closing statistic. Standard output holds the lines themselves.
-    fn tell(&self, target: &dyn Target, took: Duration) {
+    fn tell(&self, told: &str, what: &str, took: Duration) {
         let anomalous: u64 = self.classes.values().sum();
         let classes: Vec<_> = self.classes.iter().map(|(class, lines)| format!("{class} {}", thousands(*lines))).collect();
         let classes = if classes.is_empty() { String::new() } else { format!(" ({})", classes.join(", ")) };
         let rate = thousands((self.lines as f64 / took.as_secs_f64().max(1e-6)) as u64);
-        let told = target.tell(self.lines);
         eprintln!(
-            "{} lines{told} in {} ({rate} a second), {} of them anomalous{classes}",
+            "{} {what}{told} in {} ({rate} a second), {} of them anomalous{classes}",
             thousands(self.lines),
             show::span(took),
             thousands(anomalous)
@@ -396,7 +484,8 @@ mod tests {
         let mut pace = Pace::new(true);
         pace.begin(0);
         let silence = lapwing_generate::Label { class: "silence", incident: 1 };
-        let mut until = |seconds: i64, label| pace.until(&Line { text: String::new(), at_nanos: seconds * 1_000_000_000, label });
+        let mut until =
+            |seconds: i64, label| pace.until(&Line { text: String::new(), at_nanos: seconds * 1_000_000_000, label, ends: None });
         assert!(until(10, None) > Duration::from_secs(9));
         assert!(until(1_000, Some(silence)) <= Duration::from_secs(10));
         assert!(until(1_005, None) > Duration::from_secs(14));

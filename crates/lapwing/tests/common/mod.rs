@@ -15,6 +15,7 @@ pub struct Service {
     pub tcp: SocketAddr,
     pub netflow: Option<SocketAddr>,
     pub ipfix: Option<SocketAddr>,
+    listening: Vec<(String, SocketAddr)>,
     connection: Option<TcpStream>,
 }
 
@@ -46,12 +47,17 @@ impl Service {
         let mut lines = BufReader::new(child.stderr.take().expect("piped")).lines();
         let (mut http, mut tcp, mut said) = (None, None, String::new());
         let (mut netflow, mut ipfix) = (None, None);
+        let mut listening = Vec::new();
         while http.is_none() {
             let Some(Ok(line)) = lines.next() else {
                 let _ = child.wait();
                 return Err(said);
             };
             let address = || line.rsplit(' ').next().and_then(|word| word.parse().ok());
+            if let (Some(at), Some(address)) = (line.find("listening: "), address()) {
+                let name = line[at + 11..].split(' ').next().unwrap_or_default();
+                listening.push((name.to_owned(), address));
+            }
             if line.contains("listening: tcp") {
                 tcp = address();
             } else if line.contains("listening: netflow") {
@@ -67,7 +73,21 @@ impl Service {
         // Whoever does not read what a service says stops it sooner or later.
         std::thread::spawn(move || lines.for_each(drop));
         let unused = SocketAddr::from(([127, 0, 0, 1], 0));
-        Ok(Service { child, http: http.expect("listening"), tcp: tcp.unwrap_or(unused), netflow, ipfix, connection: None })
+        Ok(Service {
+            child,
+            http: http.expect("listening"),
+            tcp: tcp.unwrap_or(unused),
+            netflow,
+            ipfix,
+            listening,
+            connection: None,
+        })
+    }
+
+    /// Where a source listens.
+    pub fn address(&self, source: &str) -> SocketAddr {
+        let found = self.listening.iter().find(|(name, _)| name == source);
+        found.unwrap_or_else(|| panic!("{source} does not listen: {:?}", self.listening)).1
     }
 
     pub fn pid(&self) -> u32 {

@@ -11,6 +11,7 @@ use lapwing_model::{Origin, Position, Record, Timestamp};
 
 use super::place::{Fingerprint, Identity, Place, read_at};
 use super::watch::Watch;
+use crate::columns::Heading;
 use crate::counters::{Tally, loss};
 use crate::lines::{Framer, Line};
 use crate::multiline::Joiner;
@@ -64,6 +65,7 @@ pub(super) struct Follower {
     /// How many bytes were given to the framer.
     read: u64,
     framer: Framer,
+    heading: Heading,
     joiner: Option<Joiner>,
     max_line: usize,
     /// When something was read last.
@@ -73,8 +75,11 @@ pub(super) struct Follower {
 impl Follower {
     /// Goes on at `place`, as the watch says.
     pub(super) fn new(file: File, path: PathBuf, place: Place, watch: &Watch, now: Instant) -> io::Result<Follower> {
+        let mut origin = Origin::read_as(place.path.to_string_lossy(), watch.reading.clone());
+        let heading = Heading::before(&file, place.position.offset, &mut origin)?;
         Ok(Follower {
-            origin: Origin::read_as(place.path.to_string_lossy(), watch.reading.clone()),
+            origin,
+            heading,
             identity: place.identity,
             moved: false,
             at_end: false,
@@ -151,9 +156,14 @@ impl Follower {
         let (mut records, mut bytes) = (Vec::new(), 0);
         let received = (out.clock)();
         while let Some(line) = self.framer.next_line() {
-            let Some(line) = self.join(line, out) else { continue };
+            let Some((origin, line)) = self.join(line, out) else { continue };
+            // A block has one origin; below a heading it is another.
+            if records.last().is_some_and(|last: &Record| !Arc::ptr_eq(&last.origin, &origin)) {
+                bytes = 0;
+                out.put(std::mem::take(&mut records), self.place().bookmark())?;
+            }
             bytes += line.body.len();
-            records.push(self.record(line, received));
+            records.push(record(origin, line, received));
             if records.len() == BLOCK || bytes >= BLOCK_BYTES {
                 bytes = 0;
                 out.put(std::mem::take(&mut records), self.place().bookmark())?;
@@ -163,25 +173,28 @@ impl Follower {
         if records.is_empty() { Ok(()) } else { out.put(records, self.place().bookmark()) }
     }
 
-    fn join(&mut self, line: Line, out: &Out) -> Option<Line> {
+    /// What is whole now, with the origin that it had when it came.
+    fn join(&mut self, line: Line, out: &Out) -> Option<(Arc<Origin>, Line)> {
         if line.body.is_empty() {
             out.tally.lost(loss::BLANK, 1);
             return None;
         }
-        match &mut self.joiner {
+        let origin = Arc::clone(&self.origin);
+        if self.heading.take(&line.body, &mut self.origin) {
+            out.tally.lost(loss::HEADING, 1);
+            return self.joiner.as_mut().and_then(Joiner::flush).map(|held| (origin, held));
+        }
+        let whole = match &mut self.joiner {
             Some(joiner) => joiner.push(line),
             None => Some(line),
-        }
-    }
-
-    fn record(&self, line: Line, received: Timestamp) -> Record {
-        Record { body: line.body, origin: Arc::clone(&self.origin), position: line.position, received }
+        };
+        whole.map(|line| (origin, line))
     }
 
     /// Puts the record that waited for more lines.
     fn release(&mut self, out: &Out) -> Result<(), Closed> {
         let Some(line) = self.joiner.as_mut().and_then(Joiner::flush) else { return Ok(()) };
-        let record = self.record(line, (out.clock)());
+        let record = record(Arc::clone(&self.origin), line, (out.clock)());
         out.put(vec![record], self.place().bookmark())
     }
 
@@ -192,8 +205,8 @@ impl Follower {
         while let Some(line) = self.framer.finish() {
             lines.extend(self.join(line, out));
         }
-        lines.extend(self.joiner.as_mut().and_then(Joiner::flush));
-        let records = lines.into_iter().map(|line| self.record(line, received)).collect();
+        lines.extend(self.joiner.as_mut().and_then(Joiner::flush).map(|line| (Arc::clone(&self.origin), line)));
+        let records = lines.into_iter().map(|(origin, line)| record(origin, line, received)).collect();
         let place = self.place();
         out.put(records, if keep { place.bookmark() } else { place.farewell() })
     }
@@ -205,10 +218,15 @@ impl Follower {
         }
         self.joiner = self.joiner.as_ref().map(|_| Joiner::default());
         self.read = 0;
+        self.heading = Heading::default();
         self.print = Fingerprint::default();
         self.framer = Framer::starting_at(Position { offset: 0, line: 1 }, self.max_line);
         self.at_end = false;
         self.latest = now;
         Ok(())
     }
+}
+
+fn record(origin: Arc<Origin>, line: Line, received: Timestamp) -> Record {
+    Record { body: line.body, origin, position: line.position, received }
 }

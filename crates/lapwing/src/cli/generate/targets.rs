@@ -6,6 +6,8 @@ use std::net::{Shutdown, TcpStream, ToSocketAddrs, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use lapwing_generate::Line;
+
 use crate::cli::Failed;
 use crate::cli::client::{Access, Address, Client, plain};
 use crate::cli::show::thousands;
@@ -22,18 +24,18 @@ const CONNECT: Duration = Duration::from_secs(5);
 /// For one write, where the other end does not read.
 const WRITE: Duration = Duration::from_secs(30);
 
-/// Takes lines.
-pub(super) trait Target {
-    fn put(&mut self, line: &str) -> Result<(), Failed>;
+/// Takes lines, or flows.
+pub(super) trait Target<T> {
+    fn put(&mut self, item: &T) -> Result<(), Failed>;
 
-    /// Told before a pause: lines should not wait much longer.
+    /// Told before a pause: what was put should not wait much longer.
     fn pause(&mut self, pause: Duration) -> Result<(), Failed>;
 
     /// Sends what is left.
     fn finish(&mut self) -> Result<(), Failed>;
 
-    /// For the closing statistic: where `lines` went, and what became of them.
-    fn tell(&self, lines: u64) -> String;
+    /// For the closing statistic: where so many went, and what became of them.
+    fn tell(&self, count: u64) -> String;
 }
 
 /// A file, or standard output.
@@ -64,9 +66,9 @@ impl<W: Write> Stream<W> {
     }
 }
 
-impl<W: Write> Target for Stream<W> {
-    fn put(&mut self, line: &str) -> Result<(), Failed> {
-        let written = self.out.write_all(line.as_bytes()).and_then(|()| self.out.write_all(b"\n"));
+impl<W: Write> Target<Line> for Stream<W> {
+    fn put(&mut self, line: &Line) -> Result<(), Failed> {
+        let written = self.out.write_all(line.text.as_bytes()).and_then(|()| self.out.write_all(b"\n"));
         written.map_err(|error| self.failed(error))
     }
 
@@ -114,9 +116,9 @@ impl Tcp {
     }
 }
 
-impl Target for Tcp {
-    fn put(&mut self, line: &str) -> Result<(), Failed> {
-        let written = self.out.write_all(line.as_bytes()).and_then(|()| self.out.write_all(b"\n"));
+impl Target<Line> for Tcp {
+    fn put(&mut self, line: &Line) -> Result<(), Failed> {
+        let written = self.out.write_all(line.text.as_bytes()).and_then(|()| self.out.write_all(b"\n"));
         written.map_err(|error| self.failed(&error))
     }
 
@@ -138,10 +140,12 @@ impl Target for Tcp {
 pub(super) struct Udp {
     socket: UdpSocket,
     to: String,
+    source: &'static str,
 }
 
 impl Udp {
-    pub(super) fn connect(to: &str) -> Result<Udp, Failed> {
+    /// `source` is the setting that makes somebody receive there.
+    pub(super) fn connect(to: &str, source: &'static str) -> Result<Udp, Failed> {
         let address = to.to_socket_addrs().ok().and_then(|mut addresses| addresses.next());
         let address = address.ok_or_else(|| {
             Failed::new(format!(
@@ -150,20 +154,28 @@ impl Udp {
         })?;
         let socket = UdpSocket::bind(if address.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" })?;
         socket.connect(address)?;
-        Ok(Udp { socket, to: to.to_owned() })
+        Ok(Udp { socket, to: to.to_owned(), source })
     }
-}
 
-impl Target for Udp {
-    fn put(&mut self, line: &str) -> Result<(), Failed> {
-        match self.socket.send(line.as_bytes()) {
+    pub(super) fn send(&self, datagram: &[u8]) -> Result<(), Failed> {
+        match self.socket.send(datagram) {
             Ok(_) => Ok(()),
             // The datagram before this one found nobody.
             Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
-                Err(Failed::new(format!("cannot reach udp {}: nobody receives there; switch on sources.syslog_udp", self.to)))
+                Err(Failed::new(format!("cannot reach udp {}: nobody receives there; switch on {}", self.to, self.source)))
             }
             Err(error) => Err(Failed::new(format!("cannot send to udp {}: {}", self.to, plain(&error)))),
         }
+    }
+
+    pub(super) fn to(&self) -> &str {
+        &self.to
+    }
+}
+
+impl Target<Line> for Udp {
+    fn put(&mut self, line: &Line) -> Result<(), Failed> {
+        self.send(line.text.as_bytes())
     }
 
     fn pause(&mut self, _: Duration) -> Result<(), Failed> {
@@ -215,12 +227,12 @@ impl<'a> Http<'a> {
     }
 }
 
-impl Target for Http<'_> {
-    fn put(&mut self, line: &str) -> Result<(), Failed> {
+impl Target<Line> for Http<'_> {
+    fn put(&mut self, line: &Line) -> Result<(), Failed> {
         if self.ends.is_empty() {
             self.since = Instant::now();
         }
-        self.batch.extend_from_slice(line.as_bytes());
+        self.batch.extend_from_slice(line.text.as_bytes());
         self.batch.push(b'\n');
         self.ends.push(self.batch.len());
         if self.ends.len() >= BATCH || self.since.elapsed() >= LINGER { self.send() } else { Ok(()) }

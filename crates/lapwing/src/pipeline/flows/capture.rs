@@ -1,4 +1,4 @@
-//! Captured packets, piece by piece, into rows.
+//! Captured packets, piece by piece, into rows. Packets that export flows tell of these as well.
 
 use std::collections::VecDeque;
 use std::io::{self, Read};
@@ -6,7 +6,7 @@ use std::mem;
 use std::sync::Arc;
 
 use bytes::{Buf, Bytes};
-use lapwing_flow::{Aggregator, Capture, CaptureError, Flow, dissect};
+use lapwing_flow::{Aggregator, Capture, CaptureError, Decoder, Flow, Packet, Settings, dissect};
 use lapwing_model::Origin;
 
 /// So much is waited for before a frame is read, so that it is whole: more than any block of a capture may be long.
@@ -18,6 +18,8 @@ pub(super) struct Recording {
     origin: Arc<Origin>,
     state: State,
     aggregator: Aggregator,
+    /// Made where a packet looks like that of an exporter. What it learns is of no use for exporters that are heard live.
+    exported: Option<Box<Decoder>>,
     /// Rows made so far.
     made: u64,
     /// Frames so far, and how many of them held a packet.
@@ -37,7 +39,15 @@ enum State {
 impl Recording {
     pub(super) fn of(origin: &Arc<Origin>) -> Recording {
         let state = State::Beginning(Pieces::default());
-        Recording { origin: origin.clone(), state, aggregator: Aggregator::default(), made: 0, frames: 0, packets: 0 }
+        Recording {
+            origin: origin.clone(),
+            state,
+            aggregator: Aggregator::default(),
+            exported: None,
+            made: 0,
+            frames: 0,
+            packets: 0,
+        }
     }
 
     pub(super) fn is_of(&self, origin: &Arc<Origin>) -> bool {
@@ -88,10 +98,22 @@ impl Recording {
             if let Some(packet) = frame.link.and_then(|link| dissect(link, frame.data)) {
                 self.packets += 1;
                 self.aggregator.packet(frame.time, &packet, rows);
+                if is_export(&packet) {
+                    let decoder = self.exported.get_or_insert_with(|| Box::new(Decoder::new(Settings::default())));
+                    // Nobody said that it is one: what cannot be read as such is a packet like any other.
+                    decoder.decode((packet.src, packet.src_port).into(), frame.time, packet.payload, rows);
+                }
             }
         }
         Ok(())
     }
+}
+
+/// Whether a packet goes where collectors of NetFlow, IPFIX and sFlow listen, and begins as they do.
+fn is_export(packet: &Packet<'_>) -> bool {
+    const COLLECTORS: [u16; 8] = [2055, 2056, 4432, 4739, 6343, 9555, 9995, 9996];
+    let version = matches!(packet.payload, [0, 5 | 7 | 9 | 10, ..] | [0, 0, 0, 5, ..]);
+    version && packet.fragment.is_none() && COLLECTORS.contains(&packet.dst_port)
 }
 
 fn reason(error: &CaptureError) -> &'static str {
