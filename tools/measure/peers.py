@@ -75,8 +75,11 @@ def learners():
     return python and [python, ROOT / "tools/measure/learners.py"]
 
 
-def transformer():
-    """The command that times PyTorch, or None where it can not be installed; it takes 5 GB."""
+def transformer(install):
+    """The command that times PyTorch, or None where it is not there and not to be installed (it takes 5 GB), or can not be."""
+    if not install and not (BENCH / "venv-torch/bin/python").exists():
+        print("  peer left out: PyTorch takes 5 GB; tools/bench --pytorch installs it")
+        return None
     python = environment("venv-torch", "torch, safetensors", ["torch==2.15.0", "numpy", "safetensors==0.8.0"])
     return python and [python, ROOT / "tools/measure/transformer.py"]
 

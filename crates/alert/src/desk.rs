@@ -13,6 +13,8 @@ pub struct Settings {
     /// After so many seconds of event time without a further verdict an anomaly is over; the next verdict opens a new one. What lasts
     /// for long may pause for longer: twice as long as it lasted, a day at most.
     pub quiet_seconds: u64,
+    /// The same for sessions: others that are unusual in the same way come again and again.
+    pub quiet_seconds_of_sessions: u64,
     /// Verdicts below this severity are kept in scores only and open no anomaly.
     pub open_at: Severity,
     /// Anomalies that may be open at once; beyond it the one that would be over first is closed.
@@ -23,7 +25,13 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        Settings { quiet_seconds: 3600, open_at: Severity::Low, open_limit: 10_000, evidence_limit: 5 }
+        Settings {
+            quiet_seconds: 3600,
+            quiet_seconds_of_sessions: 86_400,
+            open_at: Severity::Low,
+            open_limit: 10_000,
+            evidence_limit: 5,
+        }
     }
 }
 
@@ -54,6 +62,16 @@ struct Open {
     anomaly: Anomaly,
     /// Tell again when the count reaches this.
     tell_at: u64,
+}
+
+impl Settings {
+    /// How long an anomaly may be quiet.
+    fn quiet(&self, anomaly: &Anomaly) -> Duration {
+        Duration::from_secs(match anomaly.scope {
+            Scope::Session => self.quiet_seconds.max(self.quiet_seconds_of_sessions),
+            _ => self.quiet_seconds,
+        })
+    }
 }
 
 impl Desk {
@@ -184,7 +202,7 @@ impl Open {
     /// The time after which it is over.
     fn end(&self, settings: &Settings) -> Timestamp {
         let lasted = self.anomaly.last.since(self.anomaly.time);
-        let pause = (lasted * 2).min(LONGEST_PAUSE).max(Duration::from_secs(settings.quiet_seconds));
+        let pause = (lasted * 2).min(LONGEST_PAUSE).max(settings.quiet(&self.anomaly));
         self.anomaly.last + pause
     }
 
@@ -415,6 +433,22 @@ mod tests {
         assert_eq!(change, Change::Opened);
         desk.tick(Timestamp::from_seconds(10_000));
         assert_eq!(desk.open().count(), 0);
+    }
+
+    #[test]
+    fn sessions_that_are_unusual_in_the_same_way_are_one_anomaly_for_a_day_and_others_are_over_meanwhile() {
+        let mut desk = Desk::new(Settings::default());
+        let session = |second| {
+            let mut verdict = verdict("job-7", "unusual-session", second, 0.6);
+            verdict.findings[0].entity.scope = Scope::Session;
+            verdict
+        };
+        let (first, _) = take(&mut desk, &session(0));
+        take(&mut desk, &verdict("a", "scan", 10, 0.6));
+        desk.tick(Timestamp::from_seconds(10_000));
+        assert_eq!(desk.open().map(|anomaly| anomaly.id).collect::<Vec<_>>(), [first.id]);
+        assert_eq!(take(&mut desk, &session(80_000)).0.id, first.id);
+        assert_eq!(take(&mut desk, &session(80_000 + 86_401)).1, Change::Opened);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use lapwing_enrich::Enrichment;
 use lapwing_model::{Event, PARTITIONS, Scope, Timestamp, partition};
 
 use crate::glance::Glance;
-use crate::{Rulebook, State};
+use crate::{Knowledge, Rulebook};
 
 /// Events in input order, shared read-only by everybody who judges them.
 #[derive(Debug, Default)]
@@ -20,8 +20,8 @@ pub struct Batch {
     pub span: Option<(Timestamp, Timestamp)>,
     /// Rules and behaviours that take effect before the first of these events.
     pub rulebook: Option<Rulebook>,
-    /// What was learned elsewhere: everything that it mentions continues from there before the first of these events.
-    pub model: Option<Arc<State>>,
+    /// What was learned elsewhere and takes effect before the first of these events.
+    pub model: Option<Knowledge>,
     /// What its events were enriched with.
     pub enrichment: Arc<Enrichment>,
     /// After this batch every judge hands out its state, for a snapshot.

@@ -102,6 +102,30 @@ proptest! {
 }
 
 #[test]
+fn what_is_general_is_continued_from_by_any_shards_and_names_nothing_of_where_it_was_learned() {
+    let mut shard = shards(1);
+    let mut events = traffic(7, 3000);
+    (events.iter_mut().zip(0_u64..)).for_each(|(event, n)| event.duration = Duration::from_millis(50 + n * n % 37));
+    judge(&mut shard, &events, 1000);
+    let mut general = State::new();
+    shard[0].save_general(&mut general);
+    assert!(general.keys().any(|name| name.starts_with("response_time/")), "{:?}", general.keys());
+    let odd = traffic(8, 3000);
+    let warm = |count: usize| {
+        let mut shards = shards(count);
+        shards.iter_mut().for_each(|shard| assert_eq!(shard.load(&general), Ok(())));
+        shards
+    };
+    let whole = told(&judge(&mut warm(1), &odd, 1024));
+    assert_eq!(told(&judge(&mut warm(7), &odd, 77)), whole);
+    let (mut fresh, mut used) = (State::new(), State::new());
+    warm(1)[0].save(&mut fresh);
+    shard[0].save(&mut used);
+    let size = |state: &State| state.values().map(Vec::len).sum::<usize>();
+    assert!(size(&fresh) < size(&used) / 4 && warm(1)[0].entities().values().all(|&count| count == 0));
+}
+
+#[test]
 fn a_damaged_state_is_refused_with_the_name_of_the_detector() {
     let mut shard = shards(1);
     judge(&mut shard, &traffic(7, 500), 100);

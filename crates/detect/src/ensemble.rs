@@ -7,6 +7,7 @@
 //! What detectors learned by themselves scores on one scale ([`Score::of_tail`]: 0.8 is one in 10,000). Alone it is an anomaly
 //! only from the threshold on; below, it is noted.
 
+mod alike;
 mod assets;
 mod marks;
 mod rarity;
@@ -14,6 +15,7 @@ mod rarity;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use alike::Alike;
 use assets::{Assets, Criticality};
 use lapwing_enrich::Enrichment;
 use lapwing_model::{Entity, Event, Evidence, Finding, Part, Position, Scope, Score, Severity, Timestamp, Verdict};
@@ -89,17 +91,19 @@ impl Default for Weights {
 }
 
 /// Concludes verdicts. Remembers how often each score came, and what people said.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Default)]
 pub struct Ensemble {
     settings: Settings,
     rarity: Rarity,
+    alike: Alike,
     marks: Arc<Marks>,
     muted: u64,
     allowed: u64,
 }
 
-/// The section of a saved state.
-const STATE: &str = "ensemble/rarity";
+/// The sections of a saved state.
+const RARITY: &str = "ensemble/rarity";
+const ALIKE: &str = "ensemble/alike";
 
 impl Ensemble {
     #[must_use]
@@ -118,6 +122,9 @@ impl Ensemble {
         self.muted
     }
 
+    /// The section that names entities of its own time: of no use to whoever begins anew.
+    pub const NAMES: &str = ALIKE;
+
     /// Findings that were left out because an allow-list names whom they are about.
     #[must_use]
     pub fn allowed(&self) -> u64 {
@@ -125,8 +132,15 @@ impl Ensemble {
     }
 
     pub fn save(&self, state: &mut State) {
+        self.save_general(state);
         // Plain data always has a serial form.
-        state.insert(STATE.to_owned(), postcard::to_stdvec(&self.rarity).unwrap_or_default());
+        state.insert(ALIKE.to_owned(), postcard::to_stdvec(&self.alike).unwrap_or_default());
+    }
+
+    /// How often ordinary events score what: so everywhere, until it is known better.
+    pub fn save_general(&self, state: &mut State) {
+        // Plain data always has a serial form.
+        state.insert(RARITY.to_owned(), postcard::to_stdvec(&self.rarity).unwrap_or_default());
     }
 
     /// Continues from a saved state; one that does not mention it starts afresh.
@@ -134,12 +148,16 @@ impl Ensemble {
     /// # Errors
     /// Where the bytes are none of its own.
     pub fn load(&mut self, state: &State) -> Result<(), String> {
-        let Some(bytes) = state.get(STATE) else { return Ok(()) };
-        let rarity: Rarity = postcard::from_bytes(bytes).map_err(|error| format!("{STATE}: {error}"))?;
-        if !rarity.is_whole() {
-            return Err(format!("{STATE}: it was saved with another number of steps"));
+        if let Some(bytes) = state.get(RARITY) {
+            let rarity: Rarity = postcard::from_bytes(bytes).map_err(|error| format!("{RARITY}: {error}"))?;
+            if !rarity.is_whole() {
+                return Err(format!("{RARITY}: it was saved with another number of steps"));
+            }
+            self.rarity = rarity;
         }
-        self.rarity = rarity;
+        if let Some(bytes) = state.get(ALIKE) {
+            self.alike = postcard::from_bytes(bytes).map_err(|error| format!("{ALIKE}: {error}"))?;
+        }
         Ok(())
     }
 
@@ -156,6 +174,7 @@ impl Ensemble {
             while let Some(next) = found.next_if(|next| next.at == at && next.tick == tick) {
                 here.push(next);
             }
+            self.alike.name(&mut here, self.settings.threshold);
             let place = Place::of(batch, at, tick, event, self.settings.evidence_bytes);
             let all = here.len();
             here.retain(|found| !self.marks.mute(&found.finding, place.at));

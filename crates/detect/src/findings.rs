@@ -24,6 +24,8 @@ pub struct Found {
     pub earlier: Vec<(u64, Position)>,
     /// How much of what it needs to see its detector has seen, from 0 to 1; less counts less.
     pub maturity: f32,
+    /// In what way its entity is unusual, where many may be so in the same way: they are told as one, under the name of the first.
+    pub pattern: Option<u64>,
 }
 
 impl Findings {
@@ -49,10 +51,23 @@ impl Findings {
         }
     }
 
+    /// The same of something that others are in the same way: see [`Found::pattern`].
+    pub fn push_alike(&mut self, at: u16, finding: Finding, pattern: u64) {
+        self.found.push(Found { order: self.order, pattern: Some(pattern), ..Found::new(at, finding) });
+    }
+
     /// About no event: found while time passed.
     pub fn push_at_tick(&mut self, finding: Finding) {
         let (at, now) = self.tick.unwrap_or_default();
         self.found.push(Found { tick: Some(now), order: self.order, ..Found::new(at, finding) });
+    }
+
+    /// The same of something that others are in the same way.
+    pub fn push_alike_at_tick(&mut self, finding: Finding, pattern: u64) {
+        self.push_at_tick(finding);
+        if let Some(found) = self.found.last_mut() {
+            found.pattern = Some(pattern);
+        }
     }
 
     pub(crate) fn speaks(&mut self, order: u32, tick: Option<(u16, Timestamp)>) {
@@ -84,7 +99,7 @@ impl Findings {
 impl Found {
     #[must_use]
     pub(crate) fn new(at: u16, finding: Finding) -> Found {
-        Found { at, tick: None, order: 0, finding, leads: false, earlier: Vec::new(), maturity: 1.0 }
+        Found { at, tick: None, order: 0, finding, leads: false, earlier: Vec::new(), maturity: 1.0, pattern: None }
     }
 
     /// What it tells people: also that its detector is still learning.

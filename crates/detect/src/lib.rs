@@ -46,8 +46,17 @@ pub trait Detector: Send {
         false
     }
 
+    /// Whether one that wants ticks wants that at `now`; where it does not, events before and after come together.
+    fn wants_tick(&self, _now: Timestamp) -> bool {
+        true
+    }
+
     /// Appends the state to `out`; a detector that remembers nothing appends nothing.
     fn save(&self, out: &mut Vec<u8>);
+
+    /// Appends what of the state is so everywhere, as a state of its own: what ships with Lapwing is made of it. Most of what is
+    /// learned is about one place, so most append nothing.
+    fn save_general(&self, _out: &mut Vec<u8>) {}
 
     /// Continues from a saved state, exactly.
     ///
@@ -57,6 +66,10 @@ pub trait Detector: Send {
 
     /// Other rules take effect from the next event on. What is remembered of rules that stay the same stays.
     fn reload(&mut self, _rulebook: &Rulebook) {}
+
+    /// Another model takes effect from the next event on. Its state is loaded apart; this is for the parts of it that are
+    /// shared and do not change.
+    fn renew(&mut self, _model: &Knowledge) {}
 
     /// Forgets everything about one key of its scope. A detector whose scope is the session must; for others nobody asks.
     fn forget(&mut self, _key: u64) {}
@@ -108,6 +121,15 @@ pub struct Setup {
     pub templates: Option<Arc<transformer::TemplateModel>>,
     /// All that is seen is normal, by people's own account: it is learned, and nothing of it is told.
     pub learning: bool,
+}
+
+/// What was learned elsewhere, exchanged as one while detectors are at work. Cheap to clone.
+#[derive(Debug, Clone, Default)]
+pub struct Knowledge {
+    /// Everything that it mentions continues from there.
+    pub state: Arc<State>,
+    /// What comes after what in sessions; without it nobody knows that any more.
+    pub templates: Option<Arc<transformer::TemplateModel>>,
 }
 
 /// Rules of all kinds, which people may write: exchanged as one while detectors are at work. Cheap to clone.

@@ -6,6 +6,11 @@
 //! gaps between, say, hits and misses of a cache, and (3) improbably far outside: distances of all endpoints, in units of their own
 //! spread, become one tail probability. Several in a row multiply: one slow answer is a matter of luck, three are a slow page.
 //!
+//! How widely the responses of one endpoint spread around their median is much the same everywhere, however long they take; it is
+//! learned of all endpoints that are known well, and ships with Lapwing ([`Detector::save_general`]). So of an endpoint with a few
+//! responses the median is enough: several slow ones in a row, far outside of what such a median would have around it, are told. (Fast
+//! ones are not: after a slow time of a young endpoint what is ordinary looks fast.)
+//!
 //! An SVM is trained on 128 of them at most (0.2 ms), when one is asked for that is older than [`Settings::retrain_seconds`] of event
 //! time. Everything is learned, so what stays slow is usual after a hundred responses or so. Memory: 2 to 5 KiB an endpoint.
 
@@ -13,7 +18,7 @@ mod series;
 
 use std::borrow::Cow;
 
-use lapwing_learn::{AlertRate, AlertRateSettings, Lru};
+use lapwing_learn::{AlertRate, AlertRateSettings, Lru, TDigest};
 use lapwing_model::{Detail, Entity, Event, Finding, Scope, Score, Severity};
 use serde::{Deserialize, Serialize};
 use series::{Series, Verdict};
@@ -35,8 +40,10 @@ pub struct Settings {
     pub enabled: bool,
     /// Told is what is at least as rare, and so often at most.
     pub rate: f64,
-    /// Responses of an endpoint before anything is told of it.
+    /// Responses of an endpoint before it is judged by itself alone.
     pub at_least: u32,
+    /// Responses of an endpoint before it is judged by its median and the spread of others.
+    pub at_least_beside_others: u32,
     /// So many times more or less than what but one in a hundred takes ...
     pub times: f64,
     /// ... and so many milliseconds more ...
@@ -55,6 +62,7 @@ impl Default for Settings {
             enabled: true,
             rate: 0.001,
             at_least: 100,
+            at_least_beside_others: 8,
             times: 3.0,
             slower_ms: 100.0,
             faster_ms: 20.0,
@@ -67,8 +75,14 @@ impl Default for Settings {
 /// Durations after which it knows how far they usually are outside.
 const MATURE_AFTER: u64 = 1000;
 
-/// No more than so many in a row multiply.
+/// No more than so many in a row multiply; of an endpoint that is hardly known, so many are needed.
 const LONGEST_RUN: u32 = 3;
+
+/// The spread that one endpoint in ten exceeds stands for those that are hardly known.
+const WIDE: f64 = 0.9;
+/// Spreads after which one counts half, and how finely they are remembered.
+const SPREADS: f64 = 200.0;
+const FINE: f64 = 50.0;
 
 struct ResponseTime {
     settings: Settings,
@@ -81,29 +95,59 @@ struct Memory {
     series: Lru<Series>,
     /// Of distances from what is usual, of all endpoints.
     rate: AlertRate,
+    /// Of endpoints that are known well.
+    spreads: TDigest,
+    /// How widely the widest of them spread; none before one was known well.
+    #[serde(skip)]
+    wide: Option<f32>,
+}
+
+/// How what is told is held at a rate.
+fn rate(settings: &Settings) -> AlertRateSettings {
+    AlertRateSettings { target: settings.rate, half_life: 20_000.0, ..AlertRateSettings::default() }
 }
 
 impl Memory {
     fn new(settings: &Settings) -> Memory {
-        let rate = AlertRateSettings { target: settings.rate, half_life: 20_000.0, ..AlertRateSettings::default() };
-        Memory { series: Lru::new(settings.endpoints), rate: AlertRate::new(rate) }
+        let spreads = TDigest::fading(FINE, SPREADS);
+        Memory { series: Lru::new(settings.endpoints), rate: AlertRate::new(rate(settings)), spreads, wide: None }
+    }
+
+    /// An endpoint that is known well spreads so widely.
+    fn spreads(&mut self, spread: f32) {
+        self.spreads.observe(f64::from(spread));
+        self.look();
+    }
+
+    fn look(&mut self) {
+        self.spreads.settle();
+        self.wide = (self.spreads.weight() > 0.0).then(|| self.spreads.quantile(WIDE) as f32);
     }
 
     fn judge(&mut self, event: &Event, key: u64, settings: &Settings) -> Option<(Finding, f32)> {
         let log_ms = (event.duration.as_secs_f64() * 1000.0).max(1e-3).ln() as f32;
+        let others = self.wide;
         let (series, _) = self.series.get_or_insert_with(key, Series::default);
+        let young = series.seen < settings.at_least;
+        let known = if young { others.is_some() && series.seen >= settings.at_least_beside_others } else { true };
+        let usual = series.usual().filter(|_| known).map(|usual| if young { usual.beside(others.unwrap_or_default()) } else { usual });
         let mut found = None;
-        if let Some(distance) = series.distance(log_ms).filter(|_| series.seen >= settings.at_least) {
-            let judged = self.rate.judge(f64::from(distance));
-            let verdict = series.judge(log_ms, event.at, settings);
-            if let Some(verdict) = verdict.filter(|_| judged.alert && judged.probability <= settings.rate) {
+        if let Some(usual) = usual {
+            let judged = self.rate.judge(f64::from(usual.distance(log_ms)));
+            let verdict = series.judge(log_ms, event.at, &usual, young, settings);
+            // Several in a row are rarer than any rate, however often others were told lately.
+            let due = |verdict: &Verdict| if young { verdict.slow && verdict.run >= LONGEST_RUN } else { judged.alert };
+            if let Some(verdict) = verdict.filter(due).filter(|_| judged.probability <= settings.rate) {
                 let probability = judged.probability.powi(verdict.run.min(LONGEST_RUN) as i32);
                 let full = settings.at_least.saturating_mul(2).max(1);
-                let maturity = maturity(&self.rate).min(series.seen as f32 / full as f32);
-                found = Some((finding(event, &verdict, series.seen, probability), maturity));
+                let own = if others.is_some() { 1.0 } else { series.seen as f32 / full as f32 };
+                found = Some((finding(event, &verdict, series.seen, probability), maturity(&self.rate).min(own)));
             }
         }
-        series.learn(log_ms);
+        let anew = series.learn(log_ms);
+        if let Some(usual) = anew.filter(|_| !young) {
+            self.spreads(usual.spread);
+        }
         found
     }
 }
@@ -177,10 +221,23 @@ impl Detector for ResponseTime {
         }
     }
 
+    /// How far outside responses usually are is counted in units of their own spread, so it is so of all endpoints anywhere; how
+    /// long they take is not.
+    fn save_general(&self, out: &mut Vec<u8>) {
+        if let Some(memory) = &self.memory {
+            let (rate, spreads) = (memory.rate.at_rest(), memory.spreads.clone());
+            let general = Memory { rate, spreads, ..Memory::new(&self.settings) };
+            // Plain data always has a serial form.
+            out.extend(postcard::to_stdvec(&general).unwrap_or_default());
+        }
+    }
+
     fn load(&mut self, state: &[u8]) -> Result<(), String> {
         let mut memory: Memory =
             postcard::from_bytes(state).map_err(|error| format!("the saved durations cannot be read: {error}"))?;
         memory.series.set_capacity(self.settings.endpoints);
+        memory.rate = memory.rate.under(rate(&self.settings));
+        memory.look();
         self.memory = Some(memory);
         Ok(())
     }
@@ -241,6 +298,31 @@ mod tests {
         assert_eq!(told(|n| answer(n, "/page", 300.0)), (0, Vec::new()));
         let (_, findings) = told(|n| answer(n, "/new", 90_000.0));
         assert_eq!(findings, [], "of an endpoint seen five times nothing is known");
+    }
+
+    /// What is told of five slow answers of a page that was asked for `before` times, by one that knows general things or nothing.
+    fn of_a_young_page(before: u64, warm: bool) -> Vec<Finding> {
+        let mut times = detector("response_time", Scope::All);
+        if warm {
+            let mut elsewhere = detector("response_time", Scope::All);
+            let ordinary: Vec<_> = (0..6000).map(|n| answer(n, ["/a", "/b"][n as usize % 2], [30.0, 2000.0][n as usize % 2])).collect();
+            ordinary.chunks(1000).for_each(|chunk| drop(observe(&mut *elsewhere, chunk)));
+            let mut general = Vec::new();
+            elsewhere.save_general(&mut general);
+            times.load(&general).expect("its own state");
+            assert_eq!(times.entities(), 0, "no page is known");
+        }
+        let events: Vec<_> = (0..before).map(|n| answer(n, "/page", 200.0)).chain((before..before + 5).map(|n| answer(n, "/page", 5000.0))).collect();
+        observe(&mut *times, &events)
+    }
+
+    #[test]
+    fn what_is_known_of_endpoints_elsewhere_tells_several_slow_answers_of_one_that_is_young() {
+        let warm = of_a_young_page(24, true);
+        assert!(warm.iter().any(|finding| finding.score.value() >= 0.8), "{warm:?}");
+        assert!(warm[0].reason.contains("3 in a row"), "one or two are a matter of luck: {warm:?}");
+        assert_eq!(of_a_young_page(24, false), [], "without it nothing is known of a page seen so seldom");
+        assert_eq!(of_a_young_page(5, true), [], "nor of one that hardly anybody asked for");
     }
 
     #[test]

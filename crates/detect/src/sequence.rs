@@ -9,6 +9,7 @@
 //! All sessions are judged in one place (scope all): what is usual is one model, and dividing it by the number of partitions
 //! would make each part learn sixteen times slower.
 
+mod late;
 mod live;
 mod sessions;
 mod tell;
@@ -85,7 +86,7 @@ struct Sequence {
 impl Sequence {
     fn tell_at_tick(&mut self, findings: &mut Findings) {
         for judgement in self.ended.drain(..).filter(|judgement| judgement.unusual) {
-            findings.push_at_tick(judgement.finding());
+            findings.push_alike_at_tick(judgement.finding(), judgement.pattern);
         }
     }
 }
@@ -93,7 +94,9 @@ impl Sequence {
 impl Detector for Sequence {
     fn observe(&mut self, events: Events<'_>, findings: &mut Findings) {
         for (at, event) in events.iter() {
-            findings.extend_event(at, self.sessions.observe(event).map(|judgement| judgement.finding()));
+            if let Some(judgement) = self.sessions.observe(event) {
+                findings.push_alike(at, judgement.finding(), judgement.pattern);
+            }
         }
     }
 

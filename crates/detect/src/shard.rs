@@ -54,8 +54,9 @@ impl Shard {
     /// Judges a batch: every detector sees its events in order, and the ticks where they fall between them.
     pub fn judge(&mut self, batch: &Batch, findings: &mut Findings) {
         if let Some(model) = &batch.model {
+            self.seats.iter_mut().for_each(|seat| seat.detector.renew(model));
             // Whoever sends a model has tried it; a detector that cannot read its part goes on as it was.
-            let _ = self.load(model);
+            let _ = self.load(&model.state);
         }
         for seat in &mut self.seats {
             if let Some(rulebook) = &batch.rulebook {
@@ -70,9 +71,18 @@ impl Shard {
     }
 
     pub fn save(&self, state: &mut State) {
+        self.save_by(state, |detector, out| detector.save(out));
+    }
+
+    /// Saves only what is so everywhere.
+    pub fn save_general(&self, state: &mut State) {
+        self.save_by(state, |detector, out| detector.save_general(out));
+    }
+
+    fn save_by(&self, state: &mut State, save: impl Fn(&dyn Detector, &mut Vec<u8>)) {
         for seat in &self.seats {
             let mut out = Vec::new();
-            seat.detector.save(&mut out);
+            save(&*seat.detector, &mut out);
             if !out.is_empty() {
                 state.insert(seat.key(), out);
             }
@@ -149,6 +159,9 @@ impl Seat {
         };
         let ticks = if self.detector.wants_ticks() { batch.ticks.as_slice() } else { &[] };
         for &(before, now) in ticks {
+            if !self.detector.wants_tick(now) {
+                continue;
+            }
             let (passed, rest) = mine.split_at(mine.partition_point(|&at| at < before));
             mine = rest;
             self.observe(batch, passed, findings);

@@ -1,17 +1,26 @@
 //! What came next in a session is not what comes next: the surprise of each template after the twenty before it, by a sequence
 //! model that `lapwing learn` trained ([`lapwing_learn::sequence`]). Without a model it says nothing.
 //!
-//! The model is immutable and shared; each partition keeps its sessions. What it says of a session depends on nothing else.
+//! The end is a step as well, where sessions that ended were learned: a session that was quiet for longer than sessions are is
+//! over, and is judged by what should have come instead. One that goes on nevertheless had no end.
+//!
+//! The model is immutable and shared; each partition keeps its sessions. What it says of a session depends on nothing else. A
+//! changed model takes sessions over as they are: their latest templates are put into its words.
 
-use std::collections::HashMap;
+mod model;
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 
 use lapwing_learn::Lru;
-use lapwing_learn::sequence::{Expectation, Scorer, SequenceBundle, SequenceModel, Session, Step, Surprises, Word};
-use lapwing_model::{Event, Finding, Scope, Score, Severity, printable};
+use lapwing_learn::sequence::{Scorer, Session, Step};
+use lapwing_model::{Entity, Event, Finding, Scope, Score, Severity, Timestamp, hash, printable};
 use serde::{Deserialize, Serialize};
 
-use crate::{Detector, Events, Family, Findings, Kind, Setup};
+use self::model::End;
+pub use self::model::TemplateModel;
+use crate::{Detector, Events, Family, Findings, Kind, Knowledge, Setup};
 
 pub const KIND: Kind = Kind {
     name: "transformer",
@@ -38,63 +47,12 @@ impl Default for Settings {
     }
 }
 
-/// A trained model, and which templates its words stand for.
-#[derive(Debug)]
-pub struct TemplateModel {
-    model: Arc<SequenceModel>,
-    words: HashMap<u64, Word>,
-    /// What a class stands for, where one template alone does, as it looks.
-    texts: HashMap<u16, Box<str>>,
-    surprises: Surprises,
-}
-
-impl TemplateModel {
-    /// The name of a template in a model's vocabulary: its id, and an example after a space.
-    #[must_use]
-    pub fn name(template: u64, example: &str) -> String {
-        format!("{template:016x} {example}")
-    }
-
-    /// # Errors
-    /// Where the model cannot be used, or was trained on something else than templates.
-    pub fn new(bundle: &SequenceBundle) -> Result<TemplateModel, String> {
-        let model = Arc::new(SequenceModel::new(&bundle.weights).map_err(|error| error.to_string())?);
-        let (mut words, mut texts) = (HashMap::new(), HashMap::new());
-        for class in 0..bundle.vocabulary.classes() as u16 {
-            let mut alone = true;
-            for name in bundle.vocabulary.names(class) {
-                let (id, example) = name.split_once(' ').unwrap_or((name, ""));
-                let id = u64::from_str_radix(id, 16).map_err(|_| format!("its vocabulary has {name:?}, which is no template"))?;
-                words.insert(id, bundle.vocabulary.word(name));
-                if alone {
-                    texts.insert(class, example.into());
-                    alone = false;
-                } else {
-                    texts.remove(&class);
-                }
-            }
-        }
-        let surprises = bundle.surprises.clone().ok_or("how surprising ordinary sessions are was not measured")?;
-        Ok(TemplateModel { model, words, texts, surprises })
-    }
-
-    fn word(&self, template: u64) -> Word {
-        self.words.get(&template).copied().unwrap_or(Word::UNKNOWN)
-    }
-
-    /// The likeliest templates, for people.
-    fn shown(&self, expected: &[Expectation]) -> String {
-        let of = |one: &Expectation| {
-            let text = self.texts.get(&one.class).map_or("a rare template", |text| text);
-            format!("\"{text}\" ({:.0} %)", one.probability * 100.0)
-        };
-        expected.iter().map(of).collect::<Vec<_>>().join(", ")
-    }
-}
-
 #[derive(Debug)]
 struct Transformer {
     one_in: f64,
+    /// Of this partition, at once.
+    most: usize,
+    learning: bool,
     /// Sessions and the rings of what was computed of them; nothing without a model.
     following: Option<Following>,
 }
@@ -103,28 +61,116 @@ struct Transformer {
 struct Following {
     model: Arc<TemplateModel>,
     scorer: Scorer,
-    sessions: Lru<Session>,
+    sessions: Sessions,
     /// Events of the batch that are steps of sessions.
     pushed: Vec<u16>,
+}
+
+/// What is saved.
+#[derive(Debug, Serialize, Deserialize)]
+struct Sessions {
+    live: Lru<Followed>,
+    /// Those whose end was judged: should one go on, it was none.
+    resting: Lru<Followed>,
+    /// When ends were looked for last.
+    looked: Timestamp,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Followed {
+    session: Session,
+    last: Timestamp,
+    /// Kept only where its end will be judged.
+    name: Box<str>,
 }
 
 /// Characters of the line that is shown.
 const TEXT: usize = 100;
 /// Templates named as expected.
 const NAMED: usize = 3;
+/// Seconds of event time between two looks for sessions that are over: what is judged in blocks is not cut more often.
+const LOOK_EVERY: i64 = 60;
+/// Of the sessions that may go on, so many rest.
+const RESTING: usize = 8;
 
 impl Transformer {
     fn new(setup: &Setup) -> Transformer {
         let settings = &setup.settings.transformer;
         // Each of the partitions follows its part.
-        let sessions = (settings.sessions / lapwing_model::PARTITIONS).max(1);
-        let following = setup.templates.as_ref().filter(|_| !setup.learning).map(|model| Following {
-            model: model.clone(),
-            scorer: Scorer::new(model.model.clone(), sessions),
-            sessions: Lru::new(sessions),
-            pushed: Vec::new(),
+        let most = (settings.sessions / lapwing_model::PARTITIONS).max(1);
+        let mut transformer = Transformer { one_in: settings.one_in, most, learning: setup.learning, following: None };
+        transformer.follow(setup.templates.clone());
+        transformer
+    }
+
+    /// By this model from now on; by none where sessions are only learned from.
+    fn follow(&mut self, model: Option<Arc<TemplateModel>>) {
+        let before = self.following.take();
+        self.following = model.filter(|_| !self.learning).map(|model| {
+            let sessions = match before {
+                Some(before) => before.sessions.under(&before.model, &model),
+                None => Sessions::new(self.most),
+            };
+            Following { scorer: Scorer::new(model.model.clone(), self.most), model, sessions, pushed: Vec::new() }
         });
-        Transformer { one_in: settings.one_in, following }
+    }
+}
+
+impl Sessions {
+    fn new(most: usize) -> Sessions {
+        Sessions { live: Lru::new(most), resting: Lru::new(most / RESTING), looked: Timestamp::MIN }
+    }
+
+    fn under(mut self, before: &TemplateModel, model: &TemplateModel) -> Sessions {
+        for followed in self.live.values_mut().chain(self.resting.values_mut()) {
+            followed.session = model.takes_over(before, &followed.session);
+        }
+        self
+    }
+
+    /// The session of an event: one that goes on, or a new one.
+    fn of(&mut self, key: u64, event: &Event, end: Option<End>) -> &mut Session {
+        let resumed = end.and_then(|_| self.resting.remove(key));
+        let (followed, _) = self.live.get_or_insert_with(key, || {
+            let name = || event.entity_of(Scope::Session).map(|entity| entity.name).unwrap_or_default();
+            let new = || Followed { session: Session::new(), last: event.at, name: end.map(|_| name()).unwrap_or_default() };
+            resumed.unwrap_or_else(new)
+        });
+        followed.last = followed.last.max(event.at);
+        &mut followed.session
+    }
+
+    /// Takes out a session that has been quiet for too long at `now`; it rests from then on.
+    fn over(&mut self, now: Timestamp, end: End) -> Option<Followed> {
+        let (key, oldest) = self.live.oldest()?;
+        if now.since(oldest.last) <= end.quiet {
+            return None;
+        }
+        let followed = self.live.remove(key)?;
+        self.resting.get_or_insert_with(key, || followed.clone());
+        Some(followed)
+    }
+}
+
+impl Following {
+    /// Judges the ends of sessions that are over at `now`.
+    fn look_for_ends(&mut self, now: Timestamp, end: End, one_in: f64, findings: &mut Findings) {
+        let mut over = Vec::new();
+        while let Some(mut followed) = self.sessions.over(now, end) {
+            self.scorer.push(&mut followed.session, end.word);
+            over.push(followed);
+        }
+        let outcome = self.scorer.finish();
+        for (number, (followed, step)) in over.iter().zip(outcome.steps()).enumerate() {
+            let probability = self.model.surprises.steps.probability(step.surprise);
+            if probability * one_in <= 1.0 {
+                let expected = outcome.expected(number, NAMED);
+                let told = Told { step, probability, expected: self.model.shown(&expected) };
+                // Sessions that lack the same are alike.
+                let lacking = expected.first().map_or(0, |likeliest| likeliest.class);
+                findings.push_alike_at_tick(told.of_end(followed), pattern(TemplateModel::END, lacking));
+            }
+        }
     }
 }
 
@@ -134,8 +180,7 @@ impl Detector for Transformer {
         pushed.clear();
         let mut seen: Vec<&Event> = Vec::new();
         for (at, event, key) in events.iter().filter_map(|(at, event)| Some((at, event, key(event)?))) {
-            let (session, _) = sessions.get_or_insert_with(key, Session::new);
-            scorer.push(session, model.word(event.template));
+            scorer.push(sessions.of(key, event, model.end), model.word(event.template));
             pushed.push(at);
             seen.push(event);
         }
@@ -143,36 +188,60 @@ impl Detector for Transformer {
         for (number, ((&at, event), step)) in pushed.iter().zip(seen).zip(outcome.steps()).enumerate() {
             let probability = model.surprises.steps.probability(step.surprise);
             if probability * self.one_in <= 1.0 {
-                let expected = model.shown(&outcome.expected(number, NAMED));
-                findings.push(at, finding(event, step, probability, expected));
+                let told = Told { step, probability, expected: model.shown(&outcome.expected(number, NAMED)) };
+                findings.push_alike(at, told.of_step(event), pattern(event.template, 0));
             }
         }
     }
 
+    fn wants_ticks(&self) -> bool {
+        self.following.as_ref().is_some_and(|following| following.model.end.is_some())
+    }
+
+    fn wants_tick(&self, now: Timestamp) -> bool {
+        let minute = |time: Timestamp| time.seconds().div_euclid(LOOK_EVERY);
+        self.following.as_ref().is_some_and(|following| minute(now) != minute(following.sessions.looked))
+    }
+
+    fn tick(&mut self, now: Timestamp, findings: &mut Findings) {
+        let Some(following) = &mut self.following else { return };
+        following.sessions.looked = now;
+        if let Some(end) = following.model.end {
+            following.look_for_ends(now, end, self.one_in, findings);
+        }
+    }
+
     fn save(&self, out: &mut Vec<u8>) {
-        if let Some(following) = self.following.as_ref().filter(|following| !following.sessions.is_empty()) {
+        let seen = |sessions: &Sessions| !sessions.live.is_empty() || !sessions.resting.is_empty();
+        if let Some(sessions) = self.following.as_ref().map(|following| &following.sessions).filter(|sessions| seen(sessions)) {
             // Plain data always has a serial form.
-            out.extend(postcard::to_stdvec(&following.sessions).unwrap_or_default());
+            out.extend(postcard::to_stdvec(sessions).unwrap_or_default());
         }
     }
 
     fn load(&mut self, state: &[u8]) -> Result<(), String> {
         let Some(following) = &mut self.following else { return Ok(()) };
-        let mut sessions: Lru<Session> =
+        let mut sessions: Sessions =
             postcard::from_bytes(state).map_err(|error| format!("the saved sessions cannot be read: {error}"))?;
-        sessions.set_capacity(following.sessions.capacity());
+        sessions.live.set_capacity(self.most);
+        sessions.resting.set_capacity(self.most / RESTING);
         following.sessions = sessions;
         Ok(())
     }
 
+    fn renew(&mut self, model: &Knowledge) {
+        self.follow(model.templates.clone());
+    }
+
     fn forget(&mut self, key: u64) {
         if let Some(following) = &mut self.following {
-            following.sessions.remove(key);
+            following.sessions.live.remove(key);
+            following.sessions.resting.remove(key);
         }
     }
 
     fn entities(&self) -> usize {
-        self.following.as_ref().map_or(0, |following| following.sessions.len())
+        self.following.as_ref().map_or(0, |following| following.sessions.live.len())
     }
 }
 
@@ -182,107 +251,50 @@ fn key(event: &Event) -> Option<u64> {
     if named { event.keys.get(Scope::Session) } else { None }
 }
 
-fn finding(event: &Event, step: &Step, probability: f64, expected: String) -> Finding {
-    let entity = event.entity_of(Scope::Session).unwrap_or_else(|| event.entity());
-    let text = printable(&event.raw).within(TEXT).to_string();
-    let rank = u64::from(step.rank) + 1;
-    Finding {
-        detector: KIND.name,
-        rule: "next-step".into(),
-        class: "unexpected-step".into(),
-        reason: format!("in session {}, \"{text}\" came, which {} steps were likelier than: one in {:.0} is as surprising", entity.name, rank - 1, 1.0 / probability),
-        entity,
-        score: Score::of_tail(probability),
-        severity: Severity::Info,
-        count: 1,
-        since: None,
-        expected,
-        observed: format!("\"{text}\", {:.1} nats, rank {rank}", step.surprise),
-    }
+/// What sessions that surprise by the same step have in common.
+fn pattern(template: u64, more: u16) -> u64 {
+    hash(&[&template.to_le_bytes()[..], &more.to_le_bytes()].concat())
 }
 
-#[cfg(test)]
-mod tests {
-    use std::ops::ControlFlow;
+/// A step that is worth a word.
+struct Told<'a> {
+    step: &'a Step,
+    probability: f64,
+    expected: String,
+}
 
-    use lapwing_learn::sequence::{Shape, TrainingSettings, TrainingState, Vocabulary};
-    use lapwing_model::{Level, Text};
-
-    use super::*;
-    use crate::testing::{Line, judge, setup};
-    use crate::{Shard, State};
-
-    const USUAL: [&str; 4] = ["open", "read", "write", "close"];
-
-    fn template(message: &str) -> u64 {
-        lapwing_model::hash(message.as_bytes())
+impl Told<'_> {
+    fn of_step(self, event: &Event) -> Finding {
+        let entity = event.entity_of(Scope::Session).unwrap_or_else(|| event.entity());
+        let text = printable(&event.raw).within(TEXT).to_string();
+        let reason = format!("in session {}, \"{text}\" came, {}", entity.name, self.surprising());
+        self.finding(entity, "next-step", reason, &text)
     }
 
-    /// Trained on sessions that do the usual in its order.
-    fn model() -> Arc<TemplateModel> {
-        let names = USUAL.map(|message| (TemplateModel::name(template(message), message), 100));
-        let vocabulary = Vocabulary::new(names, 512).expect("a small vocabulary");
-        let word = |message: &&str| vocabulary.word(&TemplateModel::name(template(message), message));
-        let sessions = vec![USUAL.iter().map(|message| word(message).class).collect::<Vec<u16>>(); 40];
-        let shape = Shape { classes: vocabulary.classes(), layers: 1, feed_forward: 16 };
-        let settings = TrainingSettings { shape, steps: 80, batch: 4, rate: 1e-2, holdout: 0.0, ..TrainingSettings::default() };
-        let mut state = TrainingState::new(settings).expect("sound settings");
-        state.train(&sessions, |_| ControlFlow::Continue(())).expect("it trains");
-        let weights = state.best().0.clone();
-        let served = Arc::new(SequenceModel::new(&weights).expect("finite weights"));
-        let ordinary = (0..400).map(|_| USUAL.iter().map(word).collect::<Vec<Word>>());
-        let surprises = Some(Surprises::measure(&served, ordinary));
-        let bundle = SequenceBundle { weights, vocabulary, thresholds: Default::default(), surprises, training: None };
-        Arc::new(TemplateModel::new(&bundle).expect("a model of templates"))
+    fn of_end(self, followed: &Followed) -> Finding {
+        let entity = Entity::new(Scope::Session, followed.name.clone());
+        let reason = format!("session {} ended, {}", followed.name, self.surprising());
+        let found = self.finding(entity, "end", reason, TemplateModel::END_TEXT);
+        Finding { since: Some(followed.last), ..found }
     }
 
-    fn steps(sessions: &[&[&str]]) -> Vec<Event> {
-        let mut events = Vec::new();
-        for (n, messages) in sessions.iter().enumerate() {
-            for message in *messages {
-                let number = events.len() as u64;
-                let name = format!("s{n}");
-                let mut event = Line::new(number as f64, "", 0).log(number, Level::Info, &format!("{message} {name}"));
-                event.session = Text::raw(message.len() + 1, message.len() + 1 + name.len());
-                event.keys.name(Scope::Session, name.as_bytes());
-                event.template = template(message);
-                events.push(event);
-            }
+    fn surprising(&self) -> String {
+        format!("which {} steps were likelier than: one in {:.0} is as surprising", self.step.rank, 1.0 / self.probability)
+    }
+
+    fn finding(self, entity: Entity, rule: &'static str, reason: String, observed: &str) -> Finding {
+        Finding {
+            detector: KIND.name,
+            rule: rule.into(),
+            class: "unusual-session".into(),
+            entity,
+            score: Score::of_tail(self.probability),
+            severity: Severity::Info,
+            count: 1,
+            since: None,
+            reason,
+            expected: self.expected,
+            observed: format!("\"{observed}\", {:.1} nats, rank {}", self.step.surprise, u64::from(self.step.rank) + 1),
         }
-        events
-    }
-
-    fn told(shards: &mut [Shard], events: &[Event], batch: usize) -> Vec<String> {
-        let found = judge(shards, events, batch);
-        let mine = found.iter().filter(|found| found.finding.detector == KIND.name);
-        mine.map(|found| format!("{} {} {:?}", found.finding.entity.name, found.finding.expected, found.finding.score)).collect()
-    }
-
-    #[test]
-    fn a_step_out_of_order_is_told_with_what_was_expected_for_any_batches_and_after_a_restart() {
-        let setup = Setup { templates: Some(model()), ..setup() };
-        let mut sessions = vec![&USUAL[..]; 30];
-        sessions.push(&["open", "read", "open", "close"]);
-        sessions.push(&["open", "panic"]);
-        let events = steps(&sessions);
-        let shards = |count: usize| (0..count).map(|index| Shard::new(&setup, index, count)).collect::<Vec<_>>();
-        let whole = told(&mut shards(1), &events, 1000);
-        assert!(whole.iter().any(|told| told.starts_with("s30 \"write\"")), "{whole:?}");
-        assert!(whole.iter().any(|told| told.starts_with("s31 \"read\"")), "what the vocabulary has not: {whole:?}");
-        assert!(whole.iter().all(|told| told.starts_with("s30") || told.starts_with("s31")), "{whole:?}");
-        assert_eq!(told(&mut shards(3), &events, 7), whole);
-        let (mut before, mut after, mut state) = (shards(2), shards(5), State::new());
-        let mut parts = told(&mut before, &events[..122], 50);
-        before.iter().for_each(|shard| shard.save(&mut state));
-        after.iter_mut().for_each(|shard| shard.load(&state).expect("its own state"));
-        parts.extend(told(&mut after, &events[122..], 50));
-        assert_eq!(parts, whole);
-    }
-
-    #[test]
-    fn without_a_model_nothing_is_said_and_nothing_remembered() {
-        let mut shards = [Shard::whole(&setup())];
-        assert!(told(&mut shards, &steps(&[&["panic", "panic", "open"]]), 10).is_empty());
-        assert_eq!(shards[0].entities()[KIND.name], 0);
     }
 }

@@ -183,3 +183,71 @@ fn learning_twice_from_the_same_gives_the_same_files() {
         assert_eq!(read("one"), read("two"), "{file}");
     }
 }
+
+#[test]
+fn replay_judges_by_a_model_without_a_service() {
+    let directory = tempfile::tempdir().expect("a scratch directory");
+    history(directory.path());
+    succeeds(directory.path(), &["learn", "--out", "shop", "history.log"]);
+    let rows = succeeds(directory.path(), &["replay", "--model", "shop", "-o", "json", "today.log"]);
+    assert_eq!(severities(&rows), ["info", "medium"]);
+    let pretty = succeeds(directory.path(), &["replay", "--model", "shop", "today.log"]);
+    assert!(pretty.starts_with("NORMAL") && pretty.contains("\nANOMALY"), "{pretty}");
+    let both = lapwing(directory.path(), &["replay", "--model", "shop", "--to", "http://127.0.0.1:1", "today.log"]);
+    assert!(!both.status.success(), "one of them answers");
+}
+
+#[test]
+fn a_service_takes_a_changed_model_of_what_comes_after_what_and_goes_on_with_it_where_the_next_is_damaged() {
+    let directory = tempfile::tempdir().expect("a scratch directory");
+    let path = directory.path();
+    jobs(path, "old", 400, |_| false);
+    let learn = |steps: &str| {
+        let session = r"(?:old|new)-\d+";
+        succeeds(path, &["learn", "--out", "jobs", "--session", session, "--steps", steps, "old.log"]);
+    };
+    learn("0");
+    assert!(!path.join("jobs/sequence.json").exists());
+    let mut command = Command::new(env!("CARGO_BIN_EXE_lapwing"));
+    command.current_dir(path).stdout(std::process::Stdio::null()).args(["run", "--model", "jobs"]);
+    let mut service = Service::launch(command, &[("LAPWING__RULES__RELOAD_SECONDS", "1")]).expect("it starts");
+    let mut job = 0;
+    let mut is_told = || {
+        job += 1;
+        let line = format!("2025-05-17T20:00:01Z INFO done with new-{job}, all is well");
+        let asked = json!({ "log_line": line }).to_string();
+        service.post("/detect", asked.as_bytes()).expect("an answer").1.contains("transformer")
+    };
+    assert!(!is_told(), "there is no model of what comes after what");
+    learn("200");
+    let soon = std::time::Instant::now() + std::time::Duration::from_secs(60);
+    while !is_told() {
+        assert!(std::time::Instant::now() < soon, "the new model is not taken");
+        std::thread::sleep(std::time::Duration::from_millis(200));
+    }
+    std::fs::write(path.join("jobs/sequence.safetensors"), "damaged").expect("written");
+    let manifest = std::fs::read_to_string(path.join("jobs/model.json")).expect("a manifest");
+    std::fs::write(path.join("jobs/model.json"), manifest + "\n").expect("written");
+    std::thread::sleep(std::time::Duration::from_millis(2500));
+    assert!(is_told(), "what was known before is still known");
+    learn("0");
+    assert!(!path.join("jobs/sequence.json").exists(), "what was learned without it has none");
+    service.stop();
+}
+
+#[test]
+fn what_ships_is_general_sound_and_can_be_left_out() {
+    let directory = tempfile::tempdir().expect("a scratch directory");
+    let shown = succeeds(directory.path(), &["model", "verify", "builtin"]);
+    assert!(shown.contains("builtin: sound") && shown.contains("general: ") && shown.contains("response_time"), "{shown}");
+    history(directory.path());
+    let args = ["learn", "--general", "--out", "general", "history.log"];
+    succeeds(directory.path(), &args);
+    let shown = succeeds(directory.path(), &["model", "show", "general"]);
+    assert!(shown.contains("states of: ensemble\n"), "of requests without times nothing is general: {shown}");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_lapwing"));
+    command.current_dir(directory.path()).env("LAPWING__MODEL__BUILTIN", "false").args(["check", "--all"]);
+    let output = command.output().expect("it runs");
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(said.lines().any(|line| line.contains("model.builtin") && line.contains("false")), "{said}");
+}

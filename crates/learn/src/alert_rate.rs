@@ -80,6 +80,18 @@ impl AlertRate {
         AlertRate { tail: Tail::new(settings.half_life), owed: 0.0, alerts: 0, settings }
     }
 
+    /// What was learned of scores, as if no alert had ever been raised or saved up.
+    #[must_use]
+    pub fn at_rest(&self) -> AlertRate {
+        AlertRate { owed: 0.0, alerts: 0, ..self.clone() }
+    }
+
+    /// Goes on under other settings; how fast the past fades stays.
+    #[must_use]
+    pub fn under(self, settings: AlertRateSettings) -> AlertRate {
+        AlertRate { settings: AlertRate::new(settings).settings, ..self }
+    }
+
     /// Judges a score, then learns from it. A score that is not finite is no alert and not learnt.
     pub fn judge(&mut self, score: f64) -> Judged {
         self.judge_allowing(score, self.settings.target)
@@ -138,6 +150,18 @@ impl AlertRate {
 
 #[cfg(test)]
 mod tests {
+    #[test]
+    fn at_rest_it_knows_the_scores_and_owes_nothing_and_other_settings_take_effect() {
+        let mut rate = AlertRate::new(AlertRateSettings { target: 0.01, least_effect: 0.0, ..AlertRateSettings::default() });
+        (0..20_000_u64).for_each(|i| _ = rate.judge((mix(i, 1) % 10_000) as f64));
+        (0..9).for_each(|_| _ = rate.judge(1e9));
+        let rested = rate.at_rest();
+        assert_eq!((rested.seen(), rested.tail()), ((rate.seen().0, 0), rate.tail()));
+        assert!(rested.threshold() < rate.threshold(), "the bar is where it was before the alerts");
+        let rarer = rested.clone().under(AlertRateSettings { target: 1e-3, least_effect: 0.0, ..AlertRateSettings::default() });
+        assert!(rarer.threshold() > rested.threshold() && rarer.tail() == rested.tail());
+    }
+
     use super::*;
     use crate::mix::mix;
 

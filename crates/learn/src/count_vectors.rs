@@ -239,7 +239,8 @@ impl CountVectors {
         let measured = self.measure(bag);
         let open: Vec<bool> = self.items.iter().map(|item| open(item.key)).collect();
         let ordinary = self.known.iter().filter(|known| self.says(known));
-        let near = ordinary.filter(|known| self.distance(&measured, &known.counts, &open) <= within + 1e-3);
+        let unknown = self.distance_of_unknown(&measured);
+        let near = ordinary.filter(|known| self.distance(unknown, &measured, &known.counts, &open) <= within + 1e-3);
         let near = near.max_by_key(|known| (known.times, std::cmp::Reverse(known.hash)));
         let mut found: Vec<_> = measured
             .unknown
@@ -383,8 +384,8 @@ impl CountVectors {
         self.limit = limit::of(self).max(self.settings.floor as f32);
     }
 
-    fn distance(&self, measured: &Measured, counts: &[(u32, u32)], open: &[bool]) -> f32 {
-        let mut distance = measured.unknown.len() as f32 * self.weight_of_unknown();
+    fn distance(&self, unknown: f32, measured: &Measured, counts: &[(u32, u32)], open: &[bool]) -> f32 {
+        let mut distance = unknown;
         merged(&measured.counts, counts, |slot, observed, known| {
             let missed = observed < known && open.get(slot as usize).is_some_and(|&open| open);
             if observed != known && !missed {
@@ -394,15 +395,21 @@ impl CountVectors {
         distance
     }
 
+    /// How far any bag is for what no bag has.
+    fn distance_of_unknown(&self, measured: &Measured) -> f32 {
+        measured.unknown.len() as f32 * self.weight_of_unknown()
+    }
+
     /// The distance within which the wanted share of bags lies, one of those at `except` left out; 0 where everything may
     /// still come to the bag and it may become one that is trusted.
     fn radius(&self, measured: &Measured, except: Option<usize>, open: &[bool]) -> f32 {
         let growing = !open.is_empty() && !open.contains(&false);
+        let unknown = self.distance_of_unknown(measured);
         let mut near: Vec<(f32, u32)> = Vec::with_capacity(self.known.len());
         for (at, known) in self.known.iter().enumerate().filter(|(_, known)| self.says(known)) {
             let times = known.times - u32::from(except == Some(at));
             if times > 0 {
-                let distance = self.distance(measured, &known.counts, open);
+                let distance = self.distance(unknown, measured, &known.counts, open);
                 if known.trusted && distance == 0.0 && growing {
                     return 0.0;
                 }

@@ -4,7 +4,7 @@
 //! (magic, version, sequence, length and CRC-32 of the body, CRC-32 of the header), then the body: the sections, zstd.
 
 use std::fs::{self, File};
-use std::io::{self, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
+use std::io::{self, BufRead, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use crate::{Cause, Result, StoreError, disk};
@@ -110,6 +110,14 @@ pub fn open(path: &Path) -> Result<Snapshot> {
     read_file(path).map_err(|error| read_error(path, &error))
 }
 
+/// The same of bytes that are no file of their own.
+///
+/// # Errors
+/// Where they are damaged.
+pub fn decode(bytes: &[u8]) -> Result<Snapshot> {
+    read_all(io::Cursor::new(bytes)).map_err(|error| read_error(Path::new("in memory"), &error))
+}
+
 fn read(path: &Path) -> Result<Option<Snapshot>> {
     match read_file(path) {
         Ok(snapshot) => Ok(Some(snapshot)),
@@ -188,10 +196,13 @@ fn write_sections(out: &mut impl Write, sections: &[(String, Vec<u8>)]) -> io::R
 
 /// Reads a file to its end and compares both checksums, without keeping or decompressing anything.
 fn verify(path: &Path) -> io::Result<Header> {
-    let mut file = BufReader::with_capacity(1 << 18, File::open(path)?);
-    let header = Header::read(&mut file)?;
+    verified(&mut BufReader::with_capacity(1 << 18, File::open(path)?))
+}
+
+fn verified(file: &mut impl BufRead) -> io::Result<Header> {
+    let header = Header::read(file)?;
     let mut body = Checked::new(io::sink());
-    io::copy(&mut file, &mut body)?;
+    io::copy(file, &mut body)?;
     if body.length != header.length || body.crc.finalize() != header.crc {
         return Err(invalid("its checksum is wrong"));
     }
@@ -199,8 +210,11 @@ fn verify(path: &Path) -> io::Result<Header> {
 }
 
 fn read_file(path: &Path) -> io::Result<Snapshot> {
-    let header = verify(path)?;
-    let mut file = BufReader::with_capacity(1 << 18, File::open(path)?);
+    read_all(BufReader::with_capacity(1 << 18, File::open(path)?))
+}
+
+fn read_all(mut file: impl BufRead + Seek) -> io::Result<Snapshot> {
+    let header = verified(&mut file)?;
     file.seek(SeekFrom::Start(HEADER as u64))?;
     let mut body = zstd::Decoder::with_buffer(file)?;
     let mut sections = Vec::new();

@@ -8,8 +8,11 @@ use super::Settings;
 
 /// Durations remembered, the latest.
 pub(super) const REMEMBERED: usize = 256;
-/// Quantiles are worked out anew after so many.
+/// Quantiles are worked out anew after so many, and more often at first.
 const ORDERED_EVERY: u32 = 32;
+const ORDERED_FIRST: u32 = 8;
+/// In a normal distribution one in a hundred is so many standard deviations away, to either side.
+const HUNDREDTH: f32 = 2.33;
 /// An SVM is trained on every second of them.
 const STEP: usize = 2;
 /// The least spread that a distance is measured in, as a share of the duration: clocks tick.
@@ -30,11 +33,11 @@ pub(super) struct Series {
 
 /// The quantiles of what is remembered.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
-struct Usual {
+pub(super) struct Usual {
     low: f32,
     median: f32,
     high: f32,
-    spread: f32,
+    pub(super) spread: f32,
 }
 
 /// What a One-Class SVM takes for the support of what was remembered when it was trained.
@@ -57,25 +60,35 @@ pub(super) struct Verdict {
 }
 
 impl Series {
-    /// How far it is from the median, in units of the usual spread; none while nothing is known.
-    pub(super) fn distance(&self, log_ms: f32) -> Option<f32> {
-        self.usual.map(|usual| (log_ms - usual.median).abs() / usual.spread)
+    /// What is usual; none while nothing is known.
+    pub(super) fn usual(&self) -> Option<Usual> {
+        self.usual
     }
 
-    /// Whether it is outside by enough to be worth a word.
-    pub(super) fn judge(&mut self, log_ms: f32, at: Timestamp, settings: &Settings) -> Option<Verdict> {
-        let verdict = self.usual.and_then(|usual| usual.outside(log_ms, settings));
+    /// Whether it is outside of what is usual by enough to be worth a word. What is remembered of a young one is too little to be
+    /// asked for more than that.
+    pub(super) fn judge(
+        &mut self,
+        log_ms: f32,
+        at: Timestamp,
+        usual: &Usual,
+        young: bool,
+        settings: &Settings,
+    ) -> Option<Verdict> {
+        let verdict = usual.outside(log_ms, settings);
         self.run = match &verdict {
             Some(Verdict { slow: true, .. }) => self.run.max(0) + 1,
             Some(_) => self.run.min(0) - 1,
             None => 0,
         };
-        let mut verdict = verdict.filter(|_| self.support(at, settings).is_none_or(|svm| svm.decision(&[log_ms]) < 0.0))?;
+        let mut verdict =
+            verdict.filter(|_| young || self.support(at, settings).is_none_or(|svm| svm.decision(&[log_ms]) < 0.0))?;
         verdict.run = self.run.unsigned_abs();
         Some(verdict)
     }
 
-    pub(super) fn learn(&mut self, log_ms: f32) {
+    /// Learns one more; answers what is usual where that is worked out anew.
+    pub(super) fn learn(&mut self, log_ms: f32) -> Option<Usual> {
         if self.latest.len() < REMEMBERED {
             self.latest.push(log_ms);
         } else if let Some(oldest) = self.latest.get_mut(usize::from(self.next) % REMEMBERED) {
@@ -83,9 +96,12 @@ impl Series {
             self.next = (self.next + 1) % REMEMBERED as u16;
         }
         self.seen = self.seen.saturating_add(1);
-        if self.seen.is_multiple_of(ORDERED_EVERY) {
-            self.usual = Usual::of(self.latest.clone());
+        let every = if self.seen < ORDERED_EVERY { ORDERED_FIRST } else { ORDERED_EVERY };
+        if !self.seen.is_multiple_of(every) {
+            return None;
         }
+        self.usual = Usual::of(self.latest.clone());
+        self.usual
     }
 
     /// The SVM, trained anew if it is too old; none where it cannot be trained.
@@ -115,6 +131,17 @@ impl Usual {
         Some(Usual { low: quantile(0.01)?, median: quantile(0.5)?, high: quantile(0.99)?, spread })
     }
 
+    /// How far it is from the median, in units of the usual spread.
+    pub(super) fn distance(&self, log_ms: f32) -> f32 {
+        (log_ms - self.median).abs() / self.spread
+    }
+
+    /// The same where it comes from so few that their outermost say nothing: by how widely others spread.
+    pub(super) fn beside(self, others: f32) -> Usual {
+        let spread = self.spread.max(others);
+        Usual { low: self.median - HUNDREDTH * spread, high: self.median + HUNDREDTH * spread, spread, ..self }
+    }
+
     fn outside(&self, log_ms: f32, settings: &Settings) -> Option<Verdict> {
         let [took_ms, low_ms, median_ms, high_ms] = [log_ms, self.low, self.median, self.high].map(|log| f64::from(log).exp());
         let slow = took_ms >= high_ms * settings.times && took_ms - high_ms >= settings.slower_ms;
@@ -130,12 +157,14 @@ mod tests {
     #[test]
     fn a_gap_between_two_usual_times_is_within_and_far_outside_is_without() {
         let mut series = Series::default();
-        (0..400_u32).for_each(|n| series.learn((if n % 2 == 0 { 2.0 } else { 900.0_f32 } * (1.0 + (n % 7) as f32 / 50.0)).ln()));
+        (0..400_u32).for_each(|n| _ = series.learn((if n % 2 == 0 { 2.0 } else { 900.0_f32 } * (1.0 + (n % 7) as f32 / 50.0)).ln()));
         let at = Timestamp::from_seconds(5);
-        assert!(series.judge(100_f32.ln(), at, &Settings::default()).is_none(), "no quantile is passed");
-        let slow = series.judge(9000_f32.ln(), at, &Settings::default()).unwrap();
+        let usual = series.usual().unwrap();
+        let mut judge = |ms: f32| series.judge(ms.ln(), at, &usual, false, &Settings::default());
+        assert!(judge(100.0).is_none(), "no quantile is passed");
+        let slow = judge(9000.0).unwrap();
         assert!(slow.slow && slow.run == 1 && (slow.took_ms - 9000.0).abs() < 5.0);
-        assert_eq!(series.judge(9500_f32.ln(), at, &Settings::default()).unwrap().run, 2);
+        assert_eq!(judge(9500.0).unwrap().run, 2);
     }
 
     #[test]
@@ -143,7 +172,9 @@ mod tests {
         let mut series = Series::default();
         for n in 0..5000 {
             let value = [f32::MAX.ln(), -6.9, 0.0, 50.0][n % 4];
-            series.judge(value, [Timestamp::MIN, Timestamp::MAX][n % 2], &Settings::default());
+            if let Some(usual) = series.usual() {
+                series.judge(value, [Timestamp::MIN, Timestamp::MAX][n % 2], &usual, n % 3 == 0, &Settings::default());
+            }
             series.learn(value);
         }
         assert!(series.latest.len() == REMEMBERED && postcard::to_stdvec(&series).unwrap().len() < 8000);

@@ -8,6 +8,7 @@ use lapwing_model::{Event, Timestamp, printable};
 use serde::{Deserialize, Serialize};
 
 use super::Settings;
+use super::late::Late;
 use super::live::{Live, millis};
 use super::tell::Judgement;
 use crate::Setup;
@@ -35,7 +36,7 @@ struct Memory {
     /// An example line for each template that is known.
     texts: BTreeMap<u64, Box<str>>,
     /// When templates come last in a session.
-    late: BTreeMap<u64, Delays>,
+    late: Late,
     /// The longest quiet times within sessions.
     gaps: Delays,
     /// The first session of each unusual pattern.
@@ -52,8 +53,8 @@ const WAITING: usize = 4096;
 /// Characters of an example line.
 const TEXT: usize = 100;
 
-/// What comes this late, seldom comes later.
-const LATE: f64 = 0.99;
+/// Longer than this sessions are seldom quiet.
+const PAUSE: f64 = 0.99;
 /// Quantiles are of the past; some more time is granted.
 const GRACE: f64 = 1.25;
 
@@ -75,7 +76,7 @@ impl Sessions {
             early: Vec::new(),
             usual: CountVectors::new(usual),
             texts: BTreeMap::new(),
-            late: BTreeMap::new(),
+            late: Late::default(),
             gaps: Delays::default(),
             first_of: Lru::new(PATTERNS_TOLD),
             now: Timestamp::MIN,
@@ -119,7 +120,7 @@ impl Sessions {
         }
         live.told = surprise;
         let live = live.clone();
-        Some(self.judged(key, &live, surprise, true))
+        Some(self.judged(key, &live, surprise, |_| true))
     }
 
     /// Event time has reached `now`: judges and learns the sessions that are over, in the order of their last events.
@@ -232,7 +233,7 @@ impl Sessions {
     /// How long a session that goes on may be quiet.
     fn quiet(&self) -> Duration {
         let least = Duration::from_secs(self.settings.quiet_seconds);
-        let usual = self.memory.gaps.quantile(LATE).unwrap_or_default() as f64 * GRACE;
+        let usual = self.memory.gaps.quantile(PAUSE).unwrap_or_default() as f64 * GRACE;
         let most = Duration::from_secs(self.settings.longest_quiet_seconds);
         Duration::from_millis(usual as u64).max(least).min(most.max(least))
     }
@@ -262,30 +263,18 @@ impl Sessions {
         memory.usual.learn(&live.bag(), self.trusted);
         live.learned = !self.trusted;
         memory.gaps.observe(live.gap);
-        for (template, delay) in live.delays() {
-            if memory.late.len() < self.settings.templates || memory.late.contains_key(&template) {
-                memory.late.entry(template).or_default().observe(delay);
-            }
-        }
+        live.delays().for_each(|(template, delay)| memory.late.learn(template, delay, self.settings.templates));
     }
 
     /// Judges a session that is over, or may be: a template that usually comes later than it is now is not missed yet.
     fn judge(&mut self, key: u64, live: &Live) -> Judgement {
-        let open = self.open(live);
-        let surprise = self.memory.usual.surprise(&live.bag(), |template| open.contains(&template));
-        self.judged(key, live, surprise, false)
+        let open = self.memory.late.after(millis(live.first, self.memory.now));
+        let may_come = |template| open.binary_search(&template).is_ok();
+        let surprise = self.memory.usual.surprise(&live.bag(), may_come);
+        self.judged(key, live, surprise, may_come)
     }
 
-    /// The templates that may still come to a session.
-    fn open(&self, live: &Live) -> Vec<u64> {
-        let age = millis(live.first, self.memory.now) as f64;
-        // A log without times has no delays, and all there is of its sessions.
-        let late = |delays: &Delays| delays.quantile(LATE).is_some_and(|delay| delay > 1 && delay as f64 * GRACE > age);
-        self.memory.late.iter().filter(|(_, delays)| late(delays)).map(|(&template, _)| template).collect()
-    }
-
-    fn judged(&mut self, key: u64, live: &Live, surprise: f32, growing: bool) -> Judgement {
-        let open = if growing { Vec::new() } else { self.open(live) };
+    fn judged(&mut self, key: u64, live: &Live, surprise: f32, may_come: impl Fn(u64) -> bool) -> Judgement {
         let memory = &mut self.memory;
         let limit = memory.usual.limit();
         let enough = memory.usual.bags() >= self.settings.warm_up;
@@ -305,7 +294,6 @@ impl Sessions {
             observed: String::new(),
         };
         if judgement.unusual {
-            let may_come = |template| growing || open.contains(&template);
             let differences = memory.usual.differences(&live.bag(), surprise, may_come);
             judgement.explain(&differences, &memory.texts);
             let (first, new) = memory.first_of.get_or_insert_with(judgement.pattern, || live.name.clone());

@@ -44,14 +44,12 @@ impl Judgement {
     }
 
     pub(super) fn finding(&self) -> Finding {
-        let name = self.like.as_ref().unwrap_or(&self.session);
         let like = self.like.as_ref().map(|like| format!(", like session {like} before")).unwrap_or_default();
         Finding {
             detector: KIND.name,
             rule: "pattern".into(),
             class: "unusual-session".into(),
-            // Sessions that are unusual in the same way are one anomaly.
-            entity: Entity::new(Scope::Session, name.clone()),
+            entity: Entity::new(Scope::Session, self.session.clone()),
             score: self.score(),
             severity: Severity::Info,
             count: 1,

@@ -5,15 +5,15 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use lapwing_alert::{Allowance, IncidentSettings};
-use lapwing_detect::{ALL, EnsembleSettings, Rulebook, Setup};
+use lapwing_detect::{ALL, EnsembleSettings, Rulebook, Setup, State};
 use lapwing_enrich::Enrichment;
 use lapwing_model::Severity;
 use lapwing_parse::template;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::Failed;
 use super::rule_files::Rules;
+use super::{Failed, model_files};
 use crate::pipeline::{self, Blueprint};
 use crate::server;
 
@@ -26,6 +26,7 @@ pub struct Config {
     pub sources: lapwing_source::Settings,
     pub server: server::Settings,
     pub rules: Rules,
+    pub model: Models,
     pub templates: template::Settings,
     pub flows: pipeline::Flows,
     pub enrichment: lapwing_enrich::Settings,
@@ -33,6 +34,28 @@ pub struct Config {
     pub ensemble: EnsembleSettings,
     pub alerts: Alerts,
     pub store: pipeline::Keeping,
+}
+
+/// What is known before the first line.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Models {
+    /// The model that ships with Lapwing: what is so everywhere (`lapwing model show builtin`).
+    pub builtin: bool,
+}
+
+impl Default for Models {
+    fn default() -> Self {
+        Models { builtin: true }
+    }
+}
+
+impl Models {
+    fn known(&self) -> Option<Arc<State>> {
+        let opened = self.builtin.then(model_files::builtin)?;
+        let opened = opened.inspect_err(|Failed(reason)| tracing::error!("{reason}; going on without it"));
+        opened.ok().map(|opened| Arc::new(opened.state))
+    }
 }
 
 /// Who is told what.
@@ -132,6 +155,7 @@ impl Config {
             ensemble: self.ensemble.clone(),
             templates: self.templates.clone(),
             flows: self.flows.clone(),
+            builtin: self.model.known(),
             enrichment: self.enrichment()?,
             ..Blueprint::default()
         })

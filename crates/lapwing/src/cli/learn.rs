@@ -7,15 +7,17 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::Args;
-use lapwing_detect::State;
 use lapwing_detect::sequence::Sessions;
+use lapwing_detect::{Ensemble, State};
+use lapwing_learn::sequence::SequenceBundle;
 use lapwing_model::{Event, Scope};
 use lapwing_source::files;
 use lapwing_store::Store;
 use lapwing_store::snapshot::{self, Snapshot};
 
 use super::config::Config;
-use super::model::{self, Learned, Opened, Reads};
+use super::model::Reads;
+use super::model_files::{self, Learned, Opened};
 use super::{Exit, Failed};
 use crate::pipeline::{Engine, FLOWS, SNAPSHOT_VERSION, clock};
 
@@ -42,6 +44,9 @@ pub struct Learn {
     /// Steps of training for the model of what comes after what; 0 is none, and as many as history is worth where nothing is said
     #[arg(long, value_name = "N", requires = "out")]
     steps: Option<u64>,
+    /// Keep only what is so everywhere, not only here: the model that ships with Lapwing was made so
+    #[arg(long, requires = "out", conflicts_with_all = ["resume", "steps"])]
+    general: bool,
 }
 
 /// Runs the command.
@@ -58,6 +63,9 @@ pub fn run(args: &Learn, config: &Config) -> Result<Exit, Failed> {
     let reads = Reads { session: session.clone(), model: None };
     let mut blueprint = reads.blueprint(config)?;
     blueprint.detectors.learning = true;
+    if args.general {
+        blueprint.builtin = None;
+    }
     blueprint.warm = target.before()?.map(Arc::new);
     let mut engine = Engine::new(&blueprint).map_err(Failed::new)?;
     let mut lines = 0;
@@ -73,7 +81,7 @@ pub fn run(args: &Learn, config: &Config) -> Result<Exit, Failed> {
         });
     }
     engine.finish();
-    let state = engine.save();
+    let state = if args.general { engine.save_general() } else { engine.save() };
     let (sessions, patterns) = learned_sessions(config, &state)?;
     let learned = Learned { lines, sessions, patterns };
     if only.is_some() && lines == 0 {
@@ -81,14 +89,27 @@ pub fn run(args: &Learn, config: &Config) -> Result<Exit, Failed> {
     }
     if let Target::Model { directory, before } = &target {
         let before = before.as_ref().and_then(|before| before.templates.clone());
-        if !steps::train(&history, directory, before, args.steps)? {
-            eprintln!("no model of what comes after what: there are too few sessions; --session says what a session is");
+        let resumed = before.is_some();
+        let trained = !args.general && steps::train(history, directory, before, args.steps)?;
+        if !trained && !args.general {
+            eprintln!("no model of what comes after what: {}", none_because(args.steps));
+        }
+        if !trained && !resumed {
+            // What somebody else's sessions were like is not a part of this model.
+            SequenceBundle::remove(directory).map_err(|error| Failed::new(error.to_string()))?;
         }
     }
-    let bytes = target.write(state, session, learned)?;
+    let bytes = target.write(state, session, args.general, learned)?;
     let path = target.path().display();
     eprintln!("learned from {lines} lines, {sessions} sessions of {patterns} patterns; {bytes} bytes saved in {path}");
     Ok(Exit::Clean)
+}
+
+fn none_because(steps: Option<u64>) -> &'static str {
+    match steps {
+        Some(0) => "it was asked for no steps of training",
+        _ => "there are too few sessions; --session says what a session is",
+    }
 }
 
 fn listed(path: &Path) -> Result<HashSet<String>, Failed> {
@@ -122,7 +143,7 @@ enum Target {
 
 impl Target {
     fn model(directory: &Path, resume: bool) -> Result<Target, Failed> {
-        let before = if resume { Some(Box::new(model::open(directory)?)) } else { None };
+        let before = if resume { Some(Box::new(model_files::open(directory)?)) } else { None };
         Ok(Target::Model { directory: directory.to_owned(), before })
     }
 
@@ -160,16 +181,17 @@ impl Target {
     }
 
     /// Puts a state in place of that before; what else a snapshot has (bookmarks, open anomalies) stays. Answers its size.
-    fn write(&self, state: State, session: Option<String>, more: Learned) -> Result<u64, Failed> {
+    fn write(&self, state: State, session: Option<String>, general: bool, more: Learned) -> Result<u64, Failed> {
         // A file of history falls silent where it ends: nobody is to be told so later.
         // And what a service's exporters told of their templates is not in files.
-        let sounds = |name: &str| name.starts_with("silence/") || name == FLOWS;
+        // Nor do sessions of history go on.
+        let sounds = |name: &str| name.starts_with("silence/") || name == FLOWS || name == Ensemble::NAMES;
         let state = state.into_iter().filter(|(name, _)| !sounds(name));
         match self {
             Target::Model { directory, before } => {
                 let mut learned = more;
                 learned.lines += before.as_ref().map_or(0, |before| before.manifest.learned.lines);
-                Ok(model::write(directory, state.collect(), session, learned)?.bytes())
+                Ok(model_files::write(directory, state.collect(), session, general, learned)?.bytes())
             }
             Target::Service { directory, .. } => {
                 let before = self.snapshot()?.unwrap_or_default();

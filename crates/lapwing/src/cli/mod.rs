@@ -11,6 +11,7 @@ mod held;
 mod learn;
 mod lookup;
 mod model;
+mod model_files;
 mod patterns;
 mod reload;
 mod replay;
@@ -165,7 +166,7 @@ impl Cli {
             Command::Check(args) => check::run(&args, &config()?, paint),
             Command::Rules(args) => rules::run(&args, &config()?.config, paint),
             Command::Generate(args) => generate::run(&args),
-            Command::Replay(args) => replay::run(&args, paint),
+            Command::Replay(args) => replay::run(&args, || Ok(config()?.config), paint),
             Command::Explain(args) => explain::run(&args, &config()?.config, paint),
             Command::Feedback(args) => feedback::run(&args),
             Command::Lookup(args) => lookup::run(&args, &config()?.config, paint),

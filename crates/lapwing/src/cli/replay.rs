@@ -1,24 +1,30 @@
 //! `lapwing replay`: what a running service thinks of each line of a log.
 
+mod judge;
+
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::io::{IsTerminal, Write};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use clap::Args;
-use lapwing_model::{Record, Score, Severity, printable};
+use lapwing_model::{Score, Severity, printable};
+use lapwing_parse::SessionKey;
 use lapwing_source::files;
-use serde::Serialize;
 use serde_json::{Value, json};
 
+use self::judge::{Judge, session_of};
 use super::client::{Access, Address, Client};
+use super::config::Config;
 use super::held::{HELD, Held};
+use super::model::Reads;
 use super::show::{Paint, span, thousands};
 use super::stop::Stop;
 use super::{Exit, Failed};
 
-/// Ask a running service about each line of a log.
+/// Ask a running service about each line of a log, or with --model an engine of one's own.
 #[derive(Debug, Args)]
 pub struct Replay {
     /// Files, globs, or - for standard input
@@ -34,8 +40,14 @@ pub struct Replay {
     #[arg(long, value_name = "N")]
     max_logs: Option<u64>,
     /// Have the lines judged as one session, each knowing those before it
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", conflicts_with = "session")]
     session_id: Option<String>,
+    /// Regular expression that finds the key of a session in a line: its first group, or all it matches, as in 'blk_-?\d+'
+    #[arg(long, value_name = "REGEX")]
+    session: Option<String>,
+    /// Ask no service, but an engine of one's own that continues from what `lapwing learn --out` wrote into this directory
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["to", "token", "ca"])]
+    model: Option<PathBuf>,
     /// How to print what was answered
     #[arg(long, short, value_enum, default_value_t)]
     output: Output,
@@ -66,12 +78,12 @@ const COLUMNS: usize = 160;
 ///
 /// # Errors
 /// Where files cannot be read, and where the service cannot be reached or refuses to answer.
-pub fn run(args: &Replay, paint: Paint) -> Result<Exit, Failed> {
-    let client = Client::new(&args.access, Address::parse(&args.to)?.under("/detect"))?;
+pub fn run(args: &Replay, config: impl FnOnce() -> Result<Config, Failed>, paint: Paint) -> Result<Exit, Failed> {
+    let (mut judge, key) = args.judge(config)?;
     let stop = Stop::on_signals()?;
     let mut statistics = Statistics::default();
     let began = Instant::now();
-    let done = replay(args, &client, &stop, paint, &mut statistics);
+    let done = replay(args, &mut judge, key.as_ref(), &stop, paint, &mut statistics);
     // What was answered until something failed is told all the same; data alone is on standard output where it is not pretty.
     let told = match args.output {
         Output::Pretty => statistics.tell(&mut std::io::stdout().lock(), began.elapsed(), paint),
@@ -82,15 +94,41 @@ pub fn run(args: &Replay, paint: Paint) -> Result<Exit, Failed> {
     Ok(Exit::by(statistics.severities.keys().copied().max(), args.fail_on))
 }
 
-fn replay(args: &Replay, client: &Client, stop: &Stop, paint: Paint, statistics: &mut Statistics) -> Result<(), Failed> {
+impl Replay {
+    /// Who is asked, and what finds sessions in lines before. A service that finds them itself need not be told.
+    fn judge(&self, config: impl FnOnce() -> Result<Config, Failed>) -> Result<(Judge, Option<SessionKey>), Failed> {
+        let reads = Reads { session: self.session.clone(), model: self.model.clone() };
+        if self.model.is_some() {
+            // Sessions are found by the key that was asked for, or by that of the model.
+            return Ok((Judge::here(&reads.blueprint(&config()?)?)?, None));
+        }
+        let client = Client::new(&self.access, Address::parse(&self.to)?.under("/detect"))?;
+        Ok((Judge::Service(client), reads.key()?))
+    }
+}
+
+fn replay(
+    args: &Replay,
+    judge: &mut Judge,
+    key: Option<&SessionKey>,
+    stop: &Stop,
+    paint: Paint,
+    statistics: &mut Statistics,
+) -> Result<(), Failed> {
     let (output, width) = (args.output, columns());
     let mut printer = Printer { output, width, paint, held: Held::default(), statistics, taken: 0 };
-    let done = ask_all(args, client, stop, &mut printer);
+    let done = ask_all(args, judge, key, stop, &mut printer);
     printer.print(0)?;
     done
 }
 
-fn ask_all(args: &Replay, client: &Client, stop: &Stop, printer: &mut Printer<'_>) -> Result<(), Failed> {
+fn ask_all(
+    args: &Replay,
+    judge: &mut Judge,
+    key: Option<&SessionKey>,
+    stop: &Stop,
+    printer: &mut Printer<'_>,
+) -> Result<(), Failed> {
     let mut left = args.max_logs.unwrap_or(u64::MAX);
     let mut first = true;
     // People who let lines come slowly, or as they are written, want to see them as they come.
@@ -102,8 +140,9 @@ fn ask_all(args: &Replay, client: &Client, stop: &Stop, printer: &mut Printer<'_
                 return Ok(());
             }
             left -= 1;
-            let Some(answer) = ask(client, stop, &record, args.session_id.as_deref())? else { return Ok(()) };
-            printer.take(record.body, answer.body, answer.took).ok_or_else(|| not_lapwing(client))?;
+            let session = session_of(&record.body, args.session_id.as_deref(), key);
+            let Some(answer) = judge.ask(stop, &record.body, session.as_deref())? else { return Ok(()) };
+            printer.take(record.body, answer.body, answer.took).ok_or_else(|| not_lapwing(judge))?;
             printer.print(hold)?;
         }
     }
@@ -206,24 +245,8 @@ fn columns() -> usize {
     terminal.map_or(COLUMNS, |(width, _)| usize::from(width.0))
 }
 
-#[derive(Debug, Serialize)]
-struct Question<'a> {
-    log_line: Cow<'a, str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    session_id: Option<&'a str>,
-}
-
-fn ask(client: &Client, stop: &Stop, record: &Record, session_id: Option<&str>) -> Result<Option<super::client::Answer>, Failed> {
-    let question = Question { log_line: String::from_utf8_lossy(&record.body), session_id };
-    let question = serde_json::to_vec(&question).map_err(|error| Failed::new(error.to_string()))?;
-    client.post(stop, "application/json", |_| &question)
-}
-
-fn not_lapwing(client: &Client) -> Failed {
-    Failed::new(format!(
-        "{} answered something that is no verdict; is this the address of a lapwing service?",
-        client.address().url()
-    ))
+fn not_lapwing(judge: &Judge) -> Failed {
+    Failed::new(format!("{} answered something that is no verdict; is this the address of a lapwing service?", judge.name()))
 }
 
 /// In JSON a line break is never part of a value.

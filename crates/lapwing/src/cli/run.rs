@@ -14,6 +14,7 @@ use tokio::task::JoinSet;
 
 use super::config::{Config, Sourced};
 use super::model::{self, Reads};
+use super::model_files::look;
 use super::reload::{Watched, reload};
 use super::{Exit, Failed};
 use crate::pipeline::{self, Plan, Tables};
@@ -108,7 +109,7 @@ async fn renew(
     reload: pipeline::Reload,
     mut stop: watch::Receiver<bool>,
 ) -> Result<(), String> {
-    let mut before = model::look(&directory);
+    let mut before = look(&directory);
     if seconds == 0 {
         return Ok(());
     }
@@ -117,7 +118,7 @@ async fn renew(
             _ = stop.wait_for(|&stop| stop) => return Ok(()),
             () = tokio::time::sleep(Duration::from_secs(seconds)) => {}
         }
-        let now = model::look(&directory);
+        let now = look(&directory);
         if now.is_none() || now == before {
             continue;
         }

@@ -116,6 +116,15 @@ impl Engine {
         state
     }
 
+    /// What of it is so everywhere.
+    #[must_use]
+    pub fn save_general(&self) -> State {
+        let mut state = State::new();
+        self.shard.save_general(&mut state);
+        self.ensemble.save_general(&mut state);
+        state
+    }
+
     /// Other rules and behaviours take effect from the next event on.
     pub fn reload(&mut self, rulebook: Rulebook) {
         self.rulebook = Some(rulebook);

@@ -1,7 +1,7 @@
 use std::sync::{Arc, Mutex};
 
 use crossbeam_channel::Sender;
-use lapwing_detect::{Marks, Rulebook, State};
+use lapwing_detect::{Knowledge, Marks, Rulebook};
 use lapwing_enrich::Enrichment;
 use lapwing_model::{Anomaly, Timestamp};
 use lapwing_source::Intake;
@@ -30,7 +30,7 @@ pub struct Live {
 #[derive(Debug, Clone)]
 pub struct Reload {
     pub(super) rulebooks: Sender<Rulebook>,
-    pub(super) models: Sender<Arc<State>>,
+    pub(super) models: Sender<Knowledge>,
     pub(super) marks: Sender<Arc<Marks>>,
     pub(super) enrichments: Sender<Arc<Enrichment>>,
     pub(super) engine: Arc<Mutex<Engine>>,
@@ -65,10 +65,11 @@ impl Reload {
     ///
     /// # Errors
     /// Where it cannot be continued from; nothing changes then.
-    pub fn model(&self, model: Arc<State>) -> Result<(), String> {
+    pub fn model(&self, model: Knowledge) -> Result<(), String> {
         let mut blueprint = lock(&self.blueprint);
-        let engine = Engine::new(&Blueprint { warm: Some(model.clone()), ..blueprint.clone() })?;
-        blueprint.warm = Some(model.clone());
+        let renewed = blueprint.clone().knowing(model.clone());
+        let engine = Engine::new(&renewed)?;
+        *blueprint = renewed;
         *lock(&self.engine) = engine;
         // Where nobody takes it, the service is about to end.
         let _ = self.models.send(model);

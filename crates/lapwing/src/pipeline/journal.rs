@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::Receiver;
-use lapwing_detect::{Rulebook, State};
+use lapwing_detect::{Knowledge, Rulebook};
 use lapwing_enrich::Enrichment;
 use lapwing_model::{Record, Timestamp};
 use lapwing_source::{Block, Bookmark, Refused};
@@ -39,7 +39,7 @@ pub struct Journaling {
     pub feeder: Feeder<Memo>,
     /// Rules that are to take effect.
     pub rulebooks: Receiver<Rulebook>,
-    pub models: Receiver<Arc<State>>,
+    pub models: Receiver<Knowledge>,
     pub enrichments: Receiver<Arc<Enrichment>>,
     /// Sequence numbers before which nothing is needed any more.
     pub forget: Receiver<u64>,

@@ -25,7 +25,7 @@ pub use engine::{Engine, Judged};
 pub use flows::{Exporters, FlowReader, Flows, Parts};
 pub use handle::{Live, Reload};
 pub use keeping::Keeping;
-use lapwing_detect::{Ensemble, EnsembleSettings, Marks, Setup, Shard, State};
+use lapwing_detect::{Ensemble, EnsembleSettings, Knowledge, Marks, Setup, Shard, State};
 use lapwing_enrich::{Enricher, Enrichment};
 use lapwing_model::Timestamp;
 use lapwing_parse::{Parser, SessionKey, template};
@@ -47,6 +47,8 @@ pub struct Blueprint {
     pub enrichment: Arc<Enrichment>,
     /// What people said of earlier anomalies.
     pub marks: Arc<Marks>,
+    /// What is so everywhere, and ships with Lapwing: what is learned or given later comes before it.
+    pub builtin: Option<Arc<State>>,
     /// What was learned before; a state that a pipeline is given when it starts comes before it.
     pub warm: Option<Arc<State>>,
     /// Finds sessions in the text of records whose origin names no key of its own.
@@ -61,9 +63,25 @@ const TIME: &str = "sequencer/time";
 pub const FLOWS: &str = "flow/decoder";
 
 impl Blueprint {
+    /// The same with a model.
+    #[must_use]
+    pub fn knowing(mut self, model: Knowledge) -> Blueprint {
+        self.warm = Some(model.state);
+        self.detectors.templates = model.templates;
+        self
+    }
+
+    /// The state to continue from, where there is one.
+    fn known<'a>(&'a self, state: Option<&'a State>) -> Option<&'a State> {
+        state.or(self.warm.as_deref())
+    }
+
     fn ensemble(&self, state: Option<&State>) -> Result<Ensemble, String> {
         let mut ensemble = Ensemble::new(self.ensemble.clone());
-        state.or(self.warm.as_deref()).map_or(Ok(()), |state| ensemble.load(state))?;
+        if let Some(builtin) = &self.builtin {
+            ensemble.load(builtin).unwrap_or_else(|error| cold(&error));
+        }
+        self.known(state).map_or(Ok(()), |state| ensemble.load(state))?;
         ensemble.heed(self.marks.clone());
         Ok(ensemble)
     }
@@ -92,9 +110,10 @@ impl Blueprint {
 
     fn shard(&self, index: usize, shards: usize, state: Option<&State>) -> Result<Shard, String> {
         let mut shard = Shard::new(&self.detectors, index, shards);
-        if let Some(state) = state.or(self.warm.as_deref()) {
-            shard.load(state).map_err(|errors| errors.join("; "))?;
+        if let Some(builtin) = &self.builtin {
+            shard.load(builtin).unwrap_or_else(|errors| cold(&errors.join("; ")));
         }
+        self.known(state).map_or(Ok(()), |state| shard.load(state)).map_err(|errors| errors.join("; "))?;
         Ok(shard)
     }
 
@@ -109,6 +128,11 @@ impl Blueprint {
         let flows = flows.save().map(|flows| (FLOWS.to_owned(), flows));
         [(MINER.to_owned(), miner), (TIME.to_owned(), time)].into_iter().chain(flows).collect()
     }
+}
+
+/// What ships can be done without: who cannot read their part of it, begin without it.
+fn cold(why: &str) {
+    tracing::warn!("a part of the model that ships with lapwing is left out: {why}; tools/builtin makes it anew");
 }
 
 /// Version of what snapshots contain: raised when a saved state can no longer be continued from.

@@ -13,7 +13,7 @@ use std::thread::JoinHandle;
 use std::time::Instant;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, never, select, unbounded};
-use lapwing_detect::{Batch, Ensemble, Findings, Marks, Rulebook, Shard, State};
+use lapwing_detect::{Batch, Ensemble, Findings, Knowledge, Marks, Rulebook, Shard, State};
 use lapwing_enrich::{Enricher, Enrichment};
 use lapwing_model::{Event, Origin, Record, Timestamp, Verdict};
 use lapwing_parse::{Parser, Understood};
@@ -39,7 +39,7 @@ pub struct Work<M> {
     /// Rules and behaviours that take effect before this: for every shard at the same event.
     pub rulebook: Option<Rulebook>,
     /// What was learned elsewhere and is continued from before this.
-    pub model: Option<Arc<State>>,
+    pub model: Option<Knowledge>,
     /// Ask for the state of everything after this.
     pub barrier: bool,
     pub memo: M,
@@ -331,7 +331,7 @@ impl<M> Joiner<M> {
         }
         if let Some(model) = &batch.model {
             // It was tried before it was sent.
-            let _ = self.ensemble.load(model);
+            let _ = self.ensemble.load(&model.state);
         }
         let verdicts = self.ensemble.conclude(&batch, Findings::in_order(findings));
         let state = line.map(|line| {
@@ -393,7 +393,7 @@ struct Parsed<M> {
     heartbeat: Option<Timestamp>,
     end: bool,
     rulebook: Option<Rulebook>,
-    model: Option<Arc<State>>,
+    model: Option<Knowledge>,
     barrier: bool,
     memo: M,
 }
@@ -422,7 +422,7 @@ impl<M> Line<M> {
             memo,
         } = parsed;
         if let Some(model) = &model {
-            Blueprint::renew(&mut self.sequencer, model);
+            Blueprint::renew(&mut self.sequencer, &model.state);
         }
         let mut parts = Parts::beginning_with(events);
         understood.extend(records.iter().map(|record| self.flows.read(record, &mut parts)));

@@ -227,34 +227,60 @@ impl Shared {
     }
 
     fn judge_here(&self, lines: &[(Bytes, Option<String>)]) -> Vec<Judgement> {
-        let records: Vec<_> = lines.iter().map(|(line, session)| self.record(line.clone(), session.as_deref())).collect();
+        let ask = |(line, session): &(Bytes, Option<String>)| {
+            let number = self.asked.fetch_add(1, Relaxed);
+            Asked { record: record(number, line.clone(), session.as_deref(), (self.live.clock)()), session: session.clone() }
+        };
+        let asked: Vec<_> = lines.iter().map(ask).collect();
         let mut judgements = Vec::with_capacity(lines.len());
-        for (records, lines) in records.chunks(lapwing_detect::BATCH_EVENTS).zip(lines.chunks(lapwing_detect::BATCH_EVENTS)) {
-            self.engine(|engine| {
-                let judged = engine.judge(records);
-                let answers =
-                    records.iter().zip(lines).map(|(record, (_, session))| answer(engine, &judged, record, session.clone()));
-                judgements.extend(answers);
-            });
+        for asked in asked.chunks(lapwing_detect::BATCH_EVENTS) {
+            judgements.extend(self.engine(|engine| judge(engine, asked)));
         }
-        tell_earlier(&records, &mut judgements);
+        tell_earlier(&asked, &mut judgements);
         judgements
     }
 
     fn engine<T>(&self, act: impl FnOnce(&mut Engine) -> T) -> T {
         act(&mut self.live.engine.lock().unwrap_or_else(PoisonError::into_inner))
     }
+}
 
-    fn record(&self, body: Bytes, session: Option<&str>) -> Record {
-        let number = self.asked.fetch_add(1, Relaxed);
-        let reading = Reading { session: session.map(Into::into), ..Reading::default() };
-        let position = Position { offset: number, line: number };
-        Record { body, origin: Origin::read_as(ORIGIN, reading), position, received: (self.live.clock)() }
-    }
+/// A line that is asked about, and the session it was said to be of.
+struct Asked {
+    record: Record,
+    session: Option<String>,
+}
+
+fn record(number: u64, body: Bytes, session: Option<&str>, received: Timestamp) -> Record {
+    let reading = Reading { session: session.map(Into::into), ..Reading::default() };
+    let position = Position { offset: number, line: number };
+    Record { body, origin: Origin::read_as(ORIGIN, reading), position, received }
+}
+
+/// At most [`lapwing_detect::BATCH_EVENTS`] lines.
+fn judge(engine: &mut Engine, asked: &[Asked]) -> Vec<Judgement> {
+    let records: Vec<_> = asked.iter().map(|asked| asked.record.clone()).collect();
+    let judged = engine.judge(&records);
+    asked.iter().map(|Asked { record, session }| answer(engine, &judged, record, session.clone())).collect()
+}
+
+/// What `POST /detect` answers, of an engine of one's own: a JSON object. Lines are numbered as they are asked about.
+///
+/// # Errors
+/// Where there is no room for it.
+pub fn detect(
+    engine: &mut Engine,
+    number: u64,
+    line: Bytes,
+    session: Option<String>,
+    now: Timestamp,
+) -> serde_json::Result<Vec<u8>> {
+    let record = record(number, line, session.as_deref(), now);
+    serde_json::to_vec(&judge(engine, &[Asked { record, session }]).pop())
 }
 
 /// That a line was the beginning of something shows only some lines later: tells those of this request so.
-fn tell_earlier(records: &[Record], judgements: &mut [Judgement]) {
+fn tell_earlier(asked: &[Asked], judgements: &mut [Judgement]) {
     let later: Vec<FindingAnswer> = judgements
         .iter()
         .flat_map(|judgement| &judgement.findings)
@@ -264,7 +290,7 @@ fn tell_earlier(records: &[Record], judgements: &mut [Judgement]) {
     for finding in &later {
         for number in &finding.earlier {
             // The numbers of one request only rise.
-            if let Ok(at) = records.binary_search_by_key(number, |record| record.position.line) {
+            if let Ok(at) = asked.binary_search_by_key(number, |asked| asked.record.position.line) {
                 judgements[at].also(finding);
             }
         }

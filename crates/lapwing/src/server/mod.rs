@@ -41,6 +41,7 @@ use std::time::{Duration, Instant};
 use axum::body::Bytes;
 use axum_server::Handle;
 use axum_server::tls_rustls::{RustlsAcceptor, RustlsConfig};
+pub use detect::detect;
 use hyper_util::rt::TokioTimer;
 use lapwing_model::Timestamp;
 use lapwing_source::Counters;

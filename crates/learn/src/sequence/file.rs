@@ -120,6 +120,20 @@ impl SequenceBundle {
         Ok(bundle)
     }
 
+    /// Takes the model out of a folder; what else is in the folder stays.
+    pub fn remove(folder: &Path) -> Result<(), ModelError> {
+        // The checksums first: without them the rest is no model.
+        for name in [CHECKSUMS, DESCRIPTION, WEIGHTS, TRAINING] {
+            match fs::remove_file(folder.join(name)) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(ModelError::new(format!("cannot remove {}: {error}", folder.join(name).display())));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
     fn check(&self) -> Result<(), ModelError> {
         self.weights.check()?;
         let (named, weighed) = (self.vocabulary.classes(), self.weights.shape().classes);

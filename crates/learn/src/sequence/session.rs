@@ -67,6 +67,20 @@ impl Session {
         }
     }
 
+    /// The same session under another model: its latest tokens, each as the class that `class` makes of its class.
+    ///
+    /// Nothing of what was seen is lost but what the other model has no class for.
+    #[must_use]
+    pub fn under(&self, model: &SequenceModel, class: impl Fn(u16) -> u16) -> Session {
+        let first = self.seen.saturating_sub((MAX_LAYERS * WINDOW) as u64);
+        let mut session =
+            Session { model: model.fingerprint(), digest: mix(model.fingerprint(), first), seen: first, ..Session::default() };
+        for position in first..self.seen {
+            session.append(if position == 0 { START } else { class(self.at(position)) });
+        }
+        session
+    }
+
     pub(super) fn append(&mut self, class: u16) {
         let at = (self.seen % (MAX_LAYERS * WINDOW) as u64) as usize;
         self.recent[at / WINDOW][at % WINDOW] = class;
@@ -98,7 +112,9 @@ impl Session {
 #[cfg(test)]
 mod tests {
     use super::super::weights::{Shape, Weights};
+    use super::super::{Scorer, Word};
     use super::*;
+    use std::sync::Arc;
 
     #[test]
     fn keeps_what_it_needs_and_gives_the_last_twenty() {
@@ -114,6 +130,32 @@ mod tests {
         assert_eq!(session.len(), 98);
         assert!(session.recent().eq(80..100));
         assert!(session.needed(2).map(|position| session.at(position)).eq(61..99));
+    }
+
+    #[test]
+    fn under_another_model_it_goes_on_as_if_it_had_begun_there() {
+        let models = [1, 2].map(|seed| Arc::new(SequenceModel::new(&Weights::random(Shape::default(), seed).unwrap()).unwrap()));
+        let (ours, theirs) = (|i: u64| (mix(i, 3) % 50 + 2) as u16, |class: u16| class + 7);
+        let word = |class| Word { class, nats: 0.0 };
+        for length in [0, 1, 19, 39, 40, 41, 90] {
+            let mut session = Session::new();
+            let mut before = Scorer::new(models[0].clone(), 0);
+            let (mut scorer, mut other, mut from_the_start) =
+                (Scorer::new(models[1].clone(), 0), Scorer::new(models[1].clone(), 0), Session::new());
+            for i in 0..length {
+                before.push(&mut session, word(ours(i)));
+                other.push(&mut from_the_start, word(theirs(ours(i))));
+            }
+            before.finish();
+            other.finish();
+            let mut session = session.under(&models[1], theirs);
+            for i in length..length + 30 {
+                scorer.push(&mut session, word(ours(i)));
+                other.push(&mut from_the_start, word(ours(i)));
+            }
+            let found = scorer.finish().steps().to_vec();
+            assert_eq!(found, other.finish().steps(), "after {length}");
+        }
     }
 
     #[test]
