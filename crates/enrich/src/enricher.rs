@@ -9,7 +9,9 @@ use lapwing_model::{Country, Detail, Event, Known, NetworkClass};
 use crate::Enrichment;
 
 /// Addresses that are remembered.
-const RECENT: usize = 4096;
+const RECENT: usize = 8192;
+/// Kinds of [`Known`] that addresses share; beyond it they are gathered anew.
+const COMMON: usize = 16_384;
 
 /// Owned by one thread. What it says depends on the tables alone, never on what it remembers.
 #[derive(Debug, Default)]
@@ -17,8 +19,8 @@ pub struct Enricher {
     tables: Arc<Enrichment>,
     /// By a part of the address's hash; a newer address takes the place of an older one.
     recent: Vec<Option<(IpAddr, Arc<Known>)>>,
-    /// What is known of many addresses alike: nothing but a country and a class.
-    common: HashMap<(Option<Country>, NetworkClass), Arc<Known>>,
+    /// What is known of many addresses alike: nothing but a country, an autonomous system and a class.
+    common: HashMap<(Option<Country>, u32, NetworkClass), Arc<Known>>,
 }
 
 impl Enricher {
@@ -69,13 +71,23 @@ impl Enricher {
 
     fn look_up(&mut self, address: IpAddr) -> Arc<Known> {
         let known = self.tables.about(address);
-        let Known { network_class, country, autonomous_system: None, domain: None, asset: None, .. } = known else {
+        let Known { network_class, country, domain: None, asset: None, .. } = known else {
             return Arc::new(known);
         };
-        if !known.threats.is_empty() {
-            return Arc::new(known);
+        let system = known.autonomous_system.as_ref().map_or(0, |system| system.number);
+        let key = (country, system, network_class);
+        // One system may go by several names.
+        if let Some(common) = self.common.get(&key).filter(|common| ***common == known) {
+            return common.clone();
         }
-        self.common.entry((country, network_class)).or_insert_with(|| Arc::new(known)).clone()
+        if self.common.len() >= COMMON {
+            self.common.clear();
+        }
+        let known = Arc::new(known);
+        if known.threats.is_empty() {
+            self.common.insert(key, known.clone());
+        }
+        known
     }
 }
 
@@ -88,7 +100,7 @@ fn slot(address: IpAddr) -> usize {
             (bits >> 64) as u64 ^ (bits as u64).rotate_left(32)
         }
     };
-    (bits.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 52) as usize
+    (bits.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 51) as usize
 }
 
 #[cfg(test)]
@@ -104,6 +116,6 @@ mod tests {
             assert_eq!(*enricher.about(address), tables.about(address), "{address}");
             assert_eq!(*enricher.about(address), tables.about(address), "{address}, again");
         }
-        assert!(enricher.common.len() < 300 && enricher.recent.len() == RECENT);
+        assert!(enricher.common.len() < COMMON && enricher.recent.len() == RECENT);
     }
 }

@@ -2,20 +2,21 @@
 
 /// An address as a number.
 pub trait Key: Copy + Ord + Default {
-    /// The first [`TOP`] bits.
-    fn top(self) -> usize;
+    /// The first `bits`.
+    fn top(self, bits: u32) -> usize;
     /// The next number, where there is one.
     fn next(self) -> Option<Self>;
 }
 
-/// So many first bits say where to look.
-const TOP: u32 = 12;
+/// So many first bits say where to look, at most and at least: about as many as there are starts, so that few have the same ones.
+const MOST_BITS: u32 = 16;
+const LEAST_BITS: u32 = 4;
 
 macro_rules! keys {
     ($($number:ty),+) => {
         $(impl Key for $number {
-            fn top(self) -> usize {
-                (self >> (<$number>::BITS - TOP)) as usize
+            fn top(self, bits: u32) -> usize {
+                (self >> (<$number>::BITS - bits)) as usize
             }
 
             fn next(self) -> Option<Self> {
@@ -29,7 +30,7 @@ keys!(u32, u64, u128);
 
 /// From each start up to the next one holds one value; before the first start holds `V::default()`, which stands for nothing.
 ///
-/// A start takes the bytes of its key, a value its own; a look-up reads two words of the index and halves the few hundred
+/// A start takes the bytes of its key, a value its own; a look-up reads two words of the index, at most 256 KiB, and halves the few
 /// starts between them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ranges<K, V> {
@@ -37,11 +38,12 @@ pub struct Ranges<K, V> {
     values: Vec<V>,
     /// For each value of the first bits, how many starts come before.
     index: Vec<u32>,
+    bits: u32,
 }
 
 impl<K, V> Default for Ranges<K, V> {
     fn default() -> Self {
-        Ranges { starts: Vec::new(), values: Vec::new(), index: Vec::new() }
+        Ranges { starts: Vec::new(), values: Vec::new(), index: Vec::new(), bits: LEAST_BITS }
     }
 }
 
@@ -56,14 +58,15 @@ impl<K: Key, V: Copy + Default + PartialEq> Ranges<K, V> {
         if starts.is_empty() {
             return Some(Ranges::default());
         }
-        let mut index = vec![0; (1 << TOP) + 1];
+        let bits = starts.len().ilog2().clamp(LEAST_BITS, MOST_BITS);
+        let mut index = vec![0; (1 << bits) + 1];
         for start in &starts {
-            index[start.top() + 1] += 1;
+            index[start.top(bits) + 1] += 1;
         }
         for at in 1..index.len() {
             index[at] += index[at - 1];
         }
-        Some(Ranges { starts, values, index })
+        Some(Ranges { starts, values, index, bits })
     }
 
     /// Runs that lie within one another or apart, as networks do: the innermost holds. Of equal runs the first one holds.
@@ -93,7 +96,7 @@ impl<K: Key, V: Copy + Default + PartialEq> Ranges<K, V> {
     #[inline]
     #[must_use]
     pub fn get(&self, key: K) -> V {
-        let Some(&[from, to]) = self.index.get(key.top()..key.top() + 2) else { return V::default() };
+        let Some(&[from, to]) = self.index.get(key.top(self.bits)..key.top(self.bits) + 2) else { return V::default() };
         let (from, to) = (from as usize, to as usize);
         let before = from + self.starts[from..to].partition_point(|start| *start <= key);
         before.checked_sub(1).map_or_else(V::default, |at| self.values[at])

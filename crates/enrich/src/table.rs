@@ -149,17 +149,18 @@ impl Reader<'_> {
 
     fn ranges<K: Key, L: Label>(&mut self, labels: usize, add: impl Fn(K, u64) -> Option<K>) -> Option<Ranges<K, L>> {
         let count = self.count()?;
+        // Grown to their size at once: half a million of each would be copied, and kept twice, on the way.
+        let (mut starts, mut values) = (Vec::with_capacity(count), Vec::with_capacity(count));
         let mut so_far = K::default();
-        let starts = (0..count).map(|_| {
+        for _ in 0..count {
             so_far = add(so_far, self.number()?)?;
-            Some(so_far)
-        });
-        let starts = starts.collect::<Option<Vec<K>>>()?;
-        let values = (0..count).map(|_| {
+            starts.push(so_far);
+        }
+        for _ in 0..count {
             let value = self.number().filter(|value| *value <= labels as u64)?;
-            L::try_from(value).ok()
-        });
-        Ranges::new(starts, values.collect::<Option<Vec<L>>>()?)
+            values.push(L::try_from(value).ok()?);
+        }
+        Ranges::new(starts, values)
     }
 }
 
