@@ -6,7 +6,6 @@
 //! Numbers are varints (LEB128). A step is how far a run starts after the one before; of IPv6 the upper 64 bits count. A value is
 //! the number of a label, from 1 on; 0 stands for nothing.
 
-use std::io::Read;
 use std::net::IpAddr;
 
 use crate::ranges::{Key, Ranges};
@@ -14,7 +13,7 @@ use crate::ranges::{Key, Ranges};
 const MAGIC: &[u8] = b"lapwing table 1\n";
 
 /// A table that claims to be larger once unpacked is refused.
-const MOST_BYTES: u64 = 64 << 20;
+const MOST_BYTES: usize = 64 << 20;
 
 /// Which label belongs to which address. `L` is a number that is large enough for all labels: `u8` for countries.
 #[derive(Debug, Clone, Default)]
@@ -54,12 +53,9 @@ impl<L: Label> Table<L> {
     /// # Errors
     /// What is wrong with the bytes.
     pub fn read(packed: &[u8]) -> Result<Table<L>, String> {
-        let mut bytes = Vec::new();
-        let decoder = zstd::Decoder::with_buffer(packed).map_err(|error| error.to_string())?;
-        decoder.take(MOST_BYTES + 1).read_to_end(&mut bytes).map_err(|error| format!("it cannot be unpacked: {error}"))?;
-        if bytes.len() as u64 > MOST_BYTES {
-            return Err(format!("it has more than {MOST_BYTES} bytes"));
-        }
+        // In one piece, which needs no window beside it; memory is taken as it is written to.
+        let bytes = zstd::bulk::decompress(packed, MOST_BYTES)
+            .map_err(|error| format!("it cannot be unpacked into {MOST_BYTES} bytes: {error}"))?;
         let rest = bytes.strip_prefix(MAGIC).ok_or("it is no table of this version")?;
         Reader(rest).table().ok_or_else(|| "it is cut short or damaged".to_owned())
     }
