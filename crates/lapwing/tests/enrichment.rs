@@ -42,10 +42,10 @@ fn until<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
 }
 
 #[test]
-fn a_newcomer_sees_the_country_of_a_client_without_any_setting() {
+fn a_newcomer_sees_whose_a_client_is_without_any_setting() {
     let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples");
     let (well, said) = lapwing(&examples, &["scan", "apache-10k.log.gz"]);
-    assert!(well && said.contains("client 91.236.75.25 (PL)"), "{said}");
+    assert!(well && said.contains("client 91.236.75.25 (PL, AS213014 "), "{said}");
 }
 
 #[test]

@@ -53,7 +53,7 @@ impl Source {
     }
 
     pub(super) fn succeed(&mut self, attempt: &Attempt, plan: &Plan) {
-        if attempt.walks && self.tried.insert(attempt.door()) {
+        if self.tried.insert(attempt.door()) && attempt.walks {
             // Nobody earns more trust than it takes to be sure once.
             self.walk = (self.walk + plan.success).max(-plan.bound);
         }
