@@ -68,6 +68,8 @@ struct Novelty {
 struct Watch {
     fields: Vec<Field>,
     salt: u64,
+    /// Whether it looks at flows as well.
+    flows: bool,
 }
 
 /// Made at the first event, since only one partition ever sees one.
@@ -96,7 +98,9 @@ impl Novelty {
 impl Watch {
     fn new(fields: Vec<Field>) -> Watch {
         let names: Vec<_> = fields.iter().map(Field::name).collect();
-        Watch { salt: hash(names.join("+").as_bytes()), fields }
+        // Everybody in the world knocks at every address: where a flow comes from is nothing new.
+        let flows = !names.iter().any(|name| name.contains(".geo."));
+        Watch { salt: hash(names.join("+").as_bytes()), fields, flows }
     }
 
     /// The hash of what stands in the watched fields; none where one of them is absent.
@@ -167,6 +171,9 @@ impl Detector for Novelty {
         });
         for (at, event) in events.iter() {
             for (watch, (filled, rate)) in self.watches.iter().zip(&mut memory.rates) {
+                if !watch.flows && event.flow().is_some() {
+                    continue;
+                }
                 let Some(item) = watch.item(event) else { continue };
                 let new = memory.seen.insert(item);
                 if new && rate.seen() >= self.warm_up / 2 {
@@ -201,8 +208,10 @@ impl Detector for Novelty {
 
 #[cfg(test)]
 mod tests {
+    use lapwing_model::{Country, Known};
+
     use super::*;
-    use crate::testing::{Line, detector, observe};
+    use crate::testing::{Line, detector, flow, observe, tcp};
 
     fn requests(count: u64, agent: impl Fn(u64) -> String) -> Vec<Event> {
         let line = |n: u64| Line { agent: agent(n), ..Line::new(n as f64, "10.0.0.1", 200) };
@@ -225,6 +234,22 @@ mod tests {
         let events = requests(5000, |n| format!("agent {}", n / 10));
         let mut novelty = detector("novelty", Scope::All);
         assert!(events.chunks(1000).flat_map(|chunk| observe(&mut *novelty, chunk)).next().is_none());
+    }
+
+    #[test]
+    fn a_country_never_seen_before_is_told_of_requests_and_not_of_flows() {
+        let known = |mut event: Event, country: &str| {
+            event.client_known = Some(std::sync::Arc::new(Known { country: Country::new(country), ..Known::default() }));
+            event
+        };
+        let told = |last: Event| {
+            let mut events: Vec<_> = requests(20_000, |_| "x".to_owned()).into_iter().map(|event| known(event, "NL")).collect();
+            events.push(known(last, "VA"));
+            let mut novelty = detector("novelty", Scope::All);
+            events.chunks(1000).flat_map(|chunk| observe(&mut *novelty, chunk)).count()
+        };
+        assert_eq!(told(Line { agent: "x".to_owned(), ..Line::new(20_000.0, "10.0.0.1", 200) }.web(20_000)), 1);
+        assert_eq!(told(flow(20_000, 20_000.0, "203.0.113.9", tcp("10.0.0.1", 50_000, 443, 27))), 0);
     }
 
     #[test]
