@@ -76,8 +76,12 @@ fn row(line: &str) -> Option<(IpAddr, IpAddr, u32, String)> {
     let mut fields = line.splitn(4, ',');
     let mut next = || fields.next();
     let (first, last) = (next()?.parse().ok()?, next()?.parse().ok()?);
-    let (system, name) = (next()?.parse().ok()?, next()?.trim_matches('"').replace("\"\"", "\""));
+    let (system, name) = (next()?.parse().ok()?, unquoted(next()?).replace("\"\"", "\""));
     Some((first, last, system, shortened(&name).to_owned()))
+}
+
+fn unquoted(field: &str) -> &str {
+    field.strip_prefix('"').and_then(|field| field.strip_suffix('"')).unwrap_or(field)
 }
 
 fn previous(address: IpAddr) -> IpAddr {

@@ -66,7 +66,7 @@ impl Default for Fast {
 
 impl Default for Distributed {
     fn default() -> Self {
-        Distributed { sources: 10, ports: 50 }
+        Distributed { sources: 10, ports: 38 }
     }
 }
 

@@ -293,11 +293,11 @@ impl Memory {
             }
             Check::Status => {
                 let expected = endpoint.map(|endpoint| endpoint.answers.expected_status()).unwrap_or_default();
-                (format!("{path} is answered with another status than it is"), expected, asked.status.to_string())
+                (format!("{path} is answered with another status than usual"), expected, asked.status.to_string())
             }
             Check::Size => {
                 let expected = endpoint.map(|endpoint| endpoint.answers.expected_size()).unwrap_or_default();
-                (format!("{path} is answered with a page of another size"), expected, format!("{} bytes", asked.bytes))
+                (format!("{path} is answered with a page of another size than usual"), expected, format!("{} bytes", asked.bytes))
             }
             Check::Bare => (format!("{path} is asked for without parameters"), format!("those of {requests} requests"), "none".to_owned()),
             check => {
