@@ -152,8 +152,9 @@ impl Miner {
         mined.shapes(&scratch.tokens, &mut scratch.shapes);
         scratch.parts.clear();
         scratch.parts.extend(scratch.tokens.iter().map(|token| token.hash));
-        // The cache may have forgotten what a template was made from.
-        let known = self.places.get(&skeleton).copied().or_else(|| match mined {
+        // The cache may have forgotten what a template was made from, or not know yet what that was merged into.
+        let last = self.cache.get(skeleton).map_or(skeleton, |entry| entry.id);
+        let known = self.places.get(&self.current(last)).copied().or_else(|| match mined {
             Mined::Text(text) => self.closest_text(text, &mut scratch),
             Mined::Path { .. } => self.closest_path(&mut scratch),
         });

@@ -197,6 +197,16 @@ fn put_all(miner: &mut Miner, texts: &[String]) -> Vec<Resolved> {
     texts.iter().flat_map(|text| [put(miner, text), ask(miner, &text.replace(' ', "/"))]).collect()
 }
 
+#[test]
+fn a_text_stays_with_the_template_that_its_own_was_merged_into() {
+    let texts = ["17 for beta", "alpha for beta", "user for 17", "user for alpha", "user beta beta", "user /a/b alpha"];
+    let mut miner = Miner::new(Settings::default());
+    let ids: Vec<u64> = texts.iter().map(|text| put(&mut miner, text).id).collect();
+    for (text, id) in texts.iter().zip(ids) {
+        assert_eq!(put(&mut miner, text).id, miner.current(id), "{text}");
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
