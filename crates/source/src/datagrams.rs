@@ -41,6 +41,8 @@ const ROUNDS: usize = 16;
 /// While datagrams come, the sockets are looked at so often. To be woken up for each would cost more than all that is done with
 /// it; what comes meanwhile waits in the receive buffer.
 const REST: Duration = Duration::from_millis(2);
+/// Reads after which more comes than should wait.
+const FEW: usize = 2;
 
 /// How often the kernel's count of drops is read.
 const KERNEL_EVERY: Duration = Duration::from_secs(1);
@@ -191,8 +193,8 @@ impl Post {
     fn take_from(&mut self, sockets: &[UdpSocket], receiver: &mut Receiver) -> Next {
         let next = sockets.iter().map(|socket| match (0..ROUNDS).take_while(|_| self.take(socket, receiver)).count() {
             0 => Next::WhenSomethingComes,
-            ROUNDS => Next::Now,
-            _ => Next::Soon,
+            1..=FEW => Next::Soon,
+            _ => Next::Now,
         });
         next.max().unwrap_or(Next::WhenSomethingComes)
     }
