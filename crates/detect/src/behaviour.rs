@@ -5,6 +5,7 @@
 //! Events that belong to an overflowing bucket are told each, as one thing: the desk makes one anomaly of them.
 
 mod bucket;
+mod detections;
 mod plan;
 mod run;
 mod scenario;
@@ -26,10 +27,8 @@ use bucket::{Bucket, Poured};
 use scenario::Scenario;
 pub use plan::Behaviours;
 use plan::{Plan, Role, value_hash};
-use when::Look;
 
-use crate::glance::Glance;
-use crate::logsource::Seen;
+use crate::glance::{Answers, Glance};
 use crate::{Detector, Events, Family, Findings, Kind, Rulebook, Setup};
 
 pub const KIND: Kind = Kind {
@@ -73,7 +72,6 @@ struct Behaviour {
     /// Entities of which everything belongs to an overflow.
     covered: Lru<Cover>,
     scratch: Scratch,
-    matched: Vec<usize>,
 }
 
 /// Whatever the entity does until then belongs to that bucket.
@@ -95,25 +93,18 @@ impl Behaviour {
             buckets: Lru::new(buckets),
             covered: Lru::new(buckets.div_ceil(16)),
             scratch: Scratch::new(),
-            matched: Vec::new(),
         }
     }
 
-    fn judge(&mut self, plan: &Plan, at: u16, event: &Event, glance: Glance, findings: &mut Findings) {
+    fn judge(&mut self, plan: &Plan, at: u16, event: &Event, glance: Glance, answers: &Answers, findings: &mut Findings) {
         let Some(entity) = event.keys.get(plan.scope) else { return };
         let mut turn = Turn { plan, event, entity, open: 0, leads: false, told: Vec::new() };
-        let look = if plan.looks { Look::at(event) } else { Look::default() };
-        for group in plan.groups.iter().filter(|group| group.when.holds(glance, look)) {
-            if group.certain {
-                self.matched.clear();
-                self.matched.extend(0..group.roles.len());
-            } else {
-                group.set.matches(&mut self.scratch, &Seen { event, fields: &group.fields, kinds: u64::MAX }, &mut self.matched);
-            }
-            for &rule in &self.matched {
-                for &role in &group.roles[rule] {
-                    turn.play(role, &mut self.buckets, &mut self.covered);
-                }
+        for detection in plan.detections.certain(glance) {
+            turn.detected(detection, &mut self.buckets, &mut self.covered);
+        }
+        if glance.meets(plan.asks) {
+            for &detection in plan.detections.asked(event, glance, answers, &mut self.scratch) {
+                turn.detected(detection, &mut self.buckets, &mut self.covered);
             }
         }
         if !self.covered.is_empty() && !turn.leads {
@@ -139,6 +130,12 @@ struct Turn<'a> {
 type Told = (Finding, bool, Vec<Place>);
 
 impl Turn<'_> {
+    fn detected(&mut self, detection: u32, buckets: &mut Lru<Bucket>, covered: &mut Lru<Cover>) {
+        for &role in &self.plan.roles[detection as usize] {
+            self.play(role, buckets, covered);
+        }
+    }
+
     fn play(&mut self, role: Role, buckets: &mut Lru<Bucket>, covered: &mut Lru<Cover>) {
         let (Role::Fill(number) | Role::Drain(number) | Role::Then(number)) = role;
         let counted = &self.plan.buckets[number];
@@ -246,7 +243,9 @@ impl Detector for Behaviour {
         // What an entity does belongs to its scan, whatever it is.
         let wanted = if plan.covers { Glance::ANY } else { plan.glance };
         for (at, event, glance) in events.of(wanted) {
-            self.judge(&plan, at, event, glance, findings);
+            let unshared = Answers::new();
+            let answers = events.behaviours(at).unwrap_or(&unshared);
+            self.judge(&plan, at, event, glance, answers, findings);
         }
     }
 
