@@ -19,11 +19,11 @@ use std::sync::Arc;
 
 use lapwing_learn::Lru;
 use lapwing_model::{Event, Finding, PARTITIONS, Scope, Score, Severity};
-use lapwing_rules::Scratch;
 use serde::{Deserialize, Serialize};
 
 pub use bucket::Place;
 use bucket::{Bucket, Poured};
+use detections::Asker;
 use scenario::Scenario;
 pub use plan::Behaviours;
 use plan::{Plan, Role, value_hash};
@@ -35,9 +35,13 @@ pub const KIND: Kind = Kind {
     name: "behaviour",
     summary: "probing, scanning, brute force, spraying, crawling and floods, per client, network, user and source",
     family: Family::Rules,
-    scopes: &[Scope::Client, Scope::Network, Scope::User, Scope::Source],
+    // The first asks, the others count.
+    scopes: &[Scope::Event, Scope::Client, Scope::Network, Scope::User, Scope::Source],
     enabled: |settings| settings.behaviour.enabled,
-    build: |setup, scope| Box::new(Behaviour::new(setup, scope)),
+    build: |setup, scope| match scope {
+        Scope::Event => Box::new(Asking { behaviours: setup.rulebook.behaviours.clone(), asker: Asker::default() }),
+        scope => Box::new(Behaviour::new(setup, scope)),
+    },
 };
 
 /// The behaviours that come with Lapwing: file name and text.
@@ -71,7 +75,7 @@ struct Behaviour {
     buckets: Lru<Bucket>,
     /// Entities of which everything belongs to an overflow.
     covered: Lru<Cover>,
-    scratch: Scratch,
+    asker: Asker,
 }
 
 /// Whatever the entity does until then belongs to that bucket.
@@ -92,7 +96,7 @@ impl Behaviour {
             plan: setup.rulebook.behaviours.plan(scope),
             buckets: Lru::new(buckets),
             covered: Lru::new(buckets.div_ceil(16)),
-            scratch: Scratch::new(),
+            asker: Asker::default(),
         }
     }
 
@@ -103,7 +107,7 @@ impl Behaviour {
             turn.detected(detection, &mut self.buckets, &mut self.covered);
         }
         if glance.meets(plan.asks) {
-            for &detection in plan.detections.asked(event, glance, answers, &mut self.scratch) {
+            for &detection in plan.detections.asked(event, glance, answers, &mut self.asker) {
                 turn.detected(detection, &mut self.buckets, &mut self.covered);
             }
         }
@@ -237,6 +241,35 @@ impl Turn<'_> {
     }
 }
 
+/// Asks of each event which detections hold, before anybody counts. Whoever comes to an event first would do it as well; this
+/// one sees every address, and so remembers more of them.
+#[derive(Debug)]
+struct Asking {
+    behaviours: Arc<Behaviours>,
+    asker: Asker,
+}
+
+impl Detector for Asking {
+    fn observe(&mut self, events: Events<'_>, _: &mut Findings) {
+        let Some(detections) = self.behaviours.detections() else { return };
+        for (at, event, glance) in events.of(detections.asks()) {
+            if let Some(answers) = events.behaviours(at) {
+                detections.asked(event, glance, answers, &mut self.asker);
+            }
+        }
+    }
+
+    fn save(&self, _: &mut Vec<u8>) {}
+
+    fn load(&mut self, _: &[u8]) -> Result<(), String> {
+        Ok(())
+    }
+
+    fn reload(&mut self, rulebook: &Rulebook) {
+        *self = Asking { behaviours: rulebook.behaviours.clone(), asker: Asker::default() };
+    }
+}
+
 impl Detector for Behaviour {
     fn observe(&mut self, events: Events<'_>, findings: &mut Findings) {
         let Some(plan) = self.plan.clone() else { return };
@@ -268,6 +301,7 @@ impl Detector for Behaviour {
     /// Buckets that are written as before keep what is in them; those that are gone are forgotten as time passes.
     fn reload(&mut self, rulebook: &Rulebook) {
         self.plan = rulebook.behaviours.plan(self.scope);
+        self.asker = Asker::default();
     }
 
     fn entities(&self) -> usize {

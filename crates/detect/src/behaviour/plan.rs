@@ -78,6 +78,11 @@ impl Behaviours {
         self.plans.iter().find(|plan| plan.scope == scope).cloned()
     }
 
+    /// The detections of all scopes; none where there are no behaviours.
+    pub(super) fn detections(&self) -> Option<&Detections> {
+        self.plans.first().map(|plan| &*plan.detections)
+    }
+
     /// The names of all buckets, in the order of their scopes.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.plans.iter().flat_map(|plan| plan.buckets.iter().map(|counted| counted.scenario.name.as_str()))

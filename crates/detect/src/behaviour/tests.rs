@@ -76,7 +76,7 @@ fn every_builtin_detection_matches_the_lines_it_says_and_no_others() {
             let event = &read(std::slice::from_ref(line))[0];
             let (glance, answers) = (Glance::at(event), Answers::new());
             detections.certain(glance).any(|certain| certain == number)
-                || detections.asked(event, glance, &answers, &mut super::Scratch::new()).contains(&number)
+                || detections.asked(event, glance, &answers, &mut super::Asker::default()).contains(&number)
         };
         rule.tests.matching.iter().for_each(|line| assert!(matches(line), "{} does not match {line}", rule.title));
         rule.tests.not_matching.iter().for_each(|line| assert!(!matches(line), "{} matches {line}", rule.title));
