@@ -56,7 +56,7 @@ fn sound() -> Vec<u8> {
 fn assets(path: &Path, text: &str) {
     std::fs::write(path, text).expect("written");
     if let Ok(assets) = Assets::open(path) {
-        ADDRESSES.iter().for_each(|&address| drop(assets.at(address)));
+        ADDRESSES.iter().for_each(|&address| _ = assets.at(address));
         let _ = assets.named("web1.example.org");
     }
 }
@@ -77,7 +77,7 @@ fn list(path: &Path, bytes: &[u8]) {
     for column in [None, Some(2)] {
         let settings = ListSettings { column, ..ListSettings::default() };
         if let Ok(list) = List::open(path, &settings) {
-            ADDRESSES.iter().for_each(|&address| drop(list.address(address)));
+            ADDRESSES.iter().for_each(|&address| _ = list.address(address));
             let _ = (list.domain("www.example.org"), list.hash("d41d8cd98f00b204e9800998ecf8427e"));
         }
     }

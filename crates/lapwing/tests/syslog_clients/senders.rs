@@ -64,7 +64,9 @@ pub fn loggen(program: &Path, to: SocketAddr, messages: u32, transport: &[&str])
         .expect("timeout starts");
     let said = String::from_utf8_lossy(&output.stderr).into_owned() + &String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{said}");
-    let count = said.split("count=").nth(1).and_then(|rest| rest.split([',', ' ']).next()?.trim().parse().ok());
+    // It says how far it is, again and again, and how many they were at last.
+    let last = said.rsplit("count=").next().filter(|_| said.contains("average rate"));
+    let count = last.and_then(|rest| rest.split(',').next()?.trim().parse().ok());
     count.unwrap_or_else(|| panic!("loggen does not say how many it sent: {said}"))
 }
 
