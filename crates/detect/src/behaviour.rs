@@ -6,6 +6,7 @@
 
 mod bucket;
 mod detections;
+mod gates;
 mod plan;
 mod run;
 mod scenario;
@@ -24,6 +25,7 @@ use serde::{Deserialize, Serialize};
 pub use bucket::Place;
 use bucket::{Bucket, Poured};
 use detections::Asker;
+use gates::Gates;
 use scenario::Scenario;
 pub use plan::Behaviours;
 use plan::{Plan, Role, value_hash};
@@ -67,15 +69,21 @@ impl Default for Settings {
     }
 }
 
-/// The buckets of one scope, for one partition of its keys.
+/// Counts for one scope, for one partition of its keys.
 #[derive(Debug)]
 struct Behaviour {
     scope: Scope,
     plan: Option<Arc<Plan>>,
+    memory: Memory,
+    asker: Asker,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Memory {
     buckets: Lru<Bucket>,
+    gates: Gates,
     /// Entities of which everything belongs to an overflow.
     covered: Lru<Cover>,
-    asker: Asker,
 }
 
 /// Whatever the entity does until then belongs to that bucket.
@@ -94,8 +102,7 @@ impl Behaviour {
         Behaviour {
             scope,
             plan: setup.rulebook.behaviours.plan(scope),
-            buckets: Lru::new(buckets),
-            covered: Lru::new(buckets.div_ceil(16)),
+            memory: Memory { buckets: Lru::new(buckets), gates: Gates::new(buckets), covered: Lru::new(buckets.div_ceil(16)) },
             asker: Asker::default(),
         }
     }
@@ -104,15 +111,15 @@ impl Behaviour {
         let Some(entity) = event.keys.get(plan.scope) else { return };
         let mut turn = Turn { plan, event, entity, open: 0, leads: false, told: Vec::new() };
         for detection in plan.detections.certain(glance) {
-            turn.detected(detection, &mut self.buckets, &mut self.covered);
+            turn.detected(detection, &mut self.memory);
         }
         if glance.meets(plan.asks) {
             for &detection in plan.detections.asked(event, glance, answers, &mut self.asker) {
-                turn.detected(detection, &mut self.buckets, &mut self.covered);
+                turn.detected(detection, &mut self.memory);
             }
         }
-        if !self.covered.is_empty() && !turn.leads {
-            turn.cover(&self.buckets, &self.covered);
+        if !self.memory.covered.is_empty() && !turn.leads {
+            turn.cover(&self.memory);
         }
         turn.tell(at, findings);
     }
@@ -134,14 +141,14 @@ struct Turn<'a> {
 type Told = (Finding, bool, Vec<Place>);
 
 impl Turn<'_> {
-    fn detected(&mut self, detection: u32, buckets: &mut Lru<Bucket>, covered: &mut Lru<Cover>) {
+    fn detected(&mut self, detection: u32, memory: &mut Memory) {
         for &role in &self.plan.roles[detection as usize] {
-            self.play(role, buckets, covered);
+            self.play(role, memory);
         }
     }
 
-    fn play(&mut self, role: Role, buckets: &mut Lru<Bucket>, covered: &mut Lru<Cover>) {
-        let (Role::Fill(number) | Role::Drain(number) | Role::Then(number)) = role;
+    fn play(&mut self, role: Role, memory: &mut Memory) {
+        let (Role::Fill(number) | Role::Pass(number) | Role::Drain(number) | Role::Then(number)) = role;
         let counted = &self.plan.buckets[number];
         if counted.gate & !self.open != 0 {
             return;
@@ -149,14 +156,15 @@ impl Turn<'_> {
         let Some(key) = counted.key(self.entity, self.event) else { return };
         let (now, shape) = (self.event.at.nanos(), &counted.scenario.shape);
         match role {
-            Role::Fill(_) => self.fill(number, key, buckets.get_or_insert_with(key, Bucket::default).0, covered),
+            Role::Fill(_) => self.fill(number, key, memory),
+            Role::Pass(_) => self.open |= if memory.gates.pour(key, now, shape) { counted.opens } else { 0 },
             Role::Drain(_) => {
-                if let Some(bucket) = buckets.get(key) {
+                if let Some(bucket) = memory.buckets.get(key) {
                     bucket.drain(now, shape);
                 }
             }
             Role::Then(_) => {
-                if let Some(bucket) = buckets.get(key)
+                if let Some(bucket) = memory.buckets.get(key)
                     && bucket.is_over(now, shape)
                 {
                     let count = bucket.count() + 1;
@@ -169,7 +177,7 @@ impl Turn<'_> {
         }
     }
 
-    fn fill(&mut self, number: usize, key: u64, bucket: &mut Bucket, covered: &mut Lru<Cover>) {
+    fn fill(&mut self, number: usize, key: u64, Memory { buckets, covered, .. }: &mut Memory) {
         let counted = &self.plan.buckets[number];
         let scenario = &counted.scenario;
         let value = match &scenario.distinct {
@@ -179,7 +187,8 @@ impl Turn<'_> {
             },
             None => None,
         };
-        let speaks = !scenario.is_gate && scenario.then.is_none();
+        let bucket = buckets.get_or_insert_with(key, Bucket::default).0;
+        let speaks = scenario.then.is_none();
         let place = speaks.then_some((self.event.origin.id, self.event.position));
         let poured = bucket.pour(self.event.at.nanos(), value, place, &scenario.shape);
         let (earlier, count) = match poured {
@@ -187,7 +196,6 @@ impl Turn<'_> {
             Poured::Over(earlier) => (earlier, bucket.count()),
             Poured::Still => (Vec::new(), 1),
         };
-        self.open |= counted.opens;
         if !speaks {
             return;
         }
@@ -212,14 +220,14 @@ impl Turn<'_> {
     }
 
     /// Tells of an event that no covering bucket counted, but whose entity is covered.
-    fn cover(&mut self, buckets: &Lru<Bucket>, covered: &Lru<Cover>) {
-        let Some(cover) = covered.peek(self.entity) else { return };
+    fn cover(&mut self, memory: &Memory) {
+        let Some(cover) = memory.covered.peek(self.entity) else { return };
         let now = self.event.at.nanos();
         if now > cover.until || now < cover.began {
             return;
         }
         let counted = self.plan.buckets.iter().find(|counted| counted.salt == cover.salt);
-        if let (Some(counted), Some(bucket)) = (counted, buckets.peek(cover.bucket)) {
+        if let (Some(counted), Some(bucket)) = (counted, memory.buckets.peek(cover.bucket)) {
             let finding = tell::finding(KIND.name, counted, bucket, self.event, 1);
             self.told.push((finding, true, Vec::new()));
         }
@@ -283,18 +291,18 @@ impl Detector for Behaviour {
     }
 
     fn save(&self, out: &mut Vec<u8>) {
-        if !self.buckets.is_empty() {
+        if !self.memory.buckets.is_empty() || !self.memory.gates.is_empty() {
             // Plain data always has a serial form.
-            out.extend(postcard::to_stdvec(&(&self.buckets, &self.covered)).unwrap_or_default());
+            out.extend(postcard::to_stdvec(&self.memory).unwrap_or_default());
         }
     }
 
     fn load(&mut self, state: &[u8]) -> Result<(), String> {
-        let (buckets, covered) = (self.buckets.capacity(), self.covered.capacity());
-        (self.buckets, self.covered) =
-            postcard::from_bytes(state).map_err(|error| format!("the saved behaviours cannot be read: {error}"))?;
-        self.buckets.set_capacity(buckets);
-        self.covered.set_capacity(covered);
+        let saved: Memory = postcard::from_bytes(state).map_err(|error| format!("the saved behaviours cannot be read: {error}"))?;
+        let Memory { buckets, gates, covered } = std::mem::replace(&mut self.memory, saved);
+        self.memory.buckets.set_capacity(buckets.capacity());
+        self.memory.gates.set_places(&gates);
+        self.memory.covered.set_capacity(covered.capacity());
         Ok(())
     }
 
@@ -305,6 +313,6 @@ impl Detector for Behaviour {
     }
 
     fn entities(&self) -> usize {
-        self.buckets.len()
+        self.memory.buckets.len()
     }
 }

@@ -112,16 +112,18 @@ const PAST_MINUTES: u64 = 10;
 const LOOK_EVERY: u32 = 8;
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
+// In this order what every event needs lies together.
+#[repr(C)]
 struct Watched {
-    /// Events, errors, refusals.
-    counts: SlidingCounts<3>,
-    past: Baseline,
     minute: i64,
     in_minute: u32,
     since_look: u32,
+    refused_since: i64,
     /// Refusals since anything was last granted.
     refused_in_a_row: u32,
-    refused_since: i64,
+    /// Events, errors, refusals.
+    counts: SlidingCounts<3>,
+    past: Baseline,
     /// For errors and refusals: when the present run of them began, and its last.
     runs: [Run; 2],
     /// For errors, refusals, bursts: what was told last, and until when it holds.

@@ -82,14 +82,16 @@ impl Ring {
 /// Buckets saturate at 2^32 - 1. Times may be unsorted: a late event goes into its own bucket while a window still covers it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(into = "Saved", try_from = "Saved")]
+// In this order what is read at every count lies together: of a million counts, few are in the cache.
+#[repr(C)]
 pub struct SlidingCounts<const N: usize> {
-    buckets: [[u32; N]; BUCKETS],
     /// Start of the newest narrow bucket, a multiple of [`STEP`].
     start: i64,
     /// How far the newest time is after `start`, in units of 1,024 ns.
     ahead: u32,
     /// Where each ring's newest bucket is, a function of `start`.
     slots: [u8; 3],
+    buckets: [[u32; N]; BUCKETS],
 }
 
 impl<const N: usize> Default for SlidingCounts<N> {

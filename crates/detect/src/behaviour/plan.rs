@@ -49,6 +49,8 @@ pub(super) struct Counted {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Role {
     Fill(usize),
+    /// Fills a gate.
+    Pass(usize),
     Drain(usize),
     Then(usize),
 }
@@ -157,7 +159,8 @@ impl Plan {
         }
         let (gate, opens) = self.gates(scenario)?;
         let number = self.buckets.len();
-        let roles = [(Some(fill), Role::Fill(number)), (drain, Role::Drain(number)), (then, Role::Then(number))];
+        let role = if scenario.is_gate { Role::Pass(number) } else { Role::Fill(number) };
+        let roles = [(Some(fill), role), (drain, Role::Drain(number)), (then, Role::Then(number))];
         for (detection, role) in roles {
             if let Some(detection) = detection {
                 self.roles[detection].push(role);
@@ -174,6 +177,9 @@ impl Plan {
 
     /// The bit of the gate that it needs, and the bit that it opens.
     fn gates(&self, scenario: &Scenario) -> Result<(u64, u64), String> {
+        if scenario.is_gate && scenario.distinct.is_some() {
+            return Err("a gate counts events, not different values; leave 'distinct' out".to_owned());
+        }
         let gates = || self.buckets.iter().filter(|counted| counted.opens != 0);
         let opens = if scenario.is_gate { 1_u64.checked_shl(gates().count() as u32).ok_or("there are more than 64 gates")? } else { 0 };
         let Some(name) = &scenario.gate else { return Ok((0, opens)) };
