@@ -296,3 +296,24 @@ fn a_saved_profile_continues_exactly() {
     assert!(findings.ends_with(&after));
     assert!(state(&*whole) == state(&*second));
 }
+
+#[test]
+fn an_attack_that_is_answered_unlike_all_before_is_graver_than_one_that_is_answered_as_ever() {
+    const QUERIES: [&str; 6] = ["it's+here", "a%3Cb", "%22quoted%22", "1%2B1=2", "(x)", "%7Bset%7D"];
+    let gravest = |bytes: usize| {
+        let mut log = Log::default();
+        for n in 0..2000_usize {
+            let (client, query) = (format!("10.0.0.{}", n % 200), format!("/search?q={}+{}{n}", QUERIES[n % 6], NAMES[n % 12]));
+            log.answered(&client, "GET", &query, 200, 4000 + n % 60);
+        }
+        log.answered("203.0.113.9", "GET", "/search?q=sleep(5)", 200, bytes);
+        let (before, attack) = log.events.split_at(2000);
+        let mut shards = [crate::Shard::whole(&crate::testing::setup())];
+        crate::testing::judge(&mut shards, before, 500);
+        let found = crate::testing::judge(&mut shards, attack, 500);
+        let verdicts = crate::Ensemble::default().conclude(&crate::Batch::new(0, attack.to_vec(), Vec::new()), found);
+        verdicts.iter().map(|verdict| verdict.severity).max()
+    };
+    assert_eq!(gravest(4020), Some(Severity::Medium));
+    assert_eq!(gravest(250_000), Some(Severity::High));
+}
