@@ -8,6 +8,7 @@ use lapwing_model::{Detail, Event, Scope, hash};
 const ROOM: usize = 48;
 
 /// An address as text, without allocation.
+#[derive(Clone, Copy)]
 struct Shown {
     bytes: [u8; ROOM],
     length: usize,
@@ -25,17 +26,22 @@ impl Shown {
         }
     }
 
+    /// Byte by byte: copying so little would cost more than writing it.
+    fn push_byte(&mut self, byte: u8) {
+        if let Some(room) = self.bytes.get_mut(self.length) {
+            *room = byte;
+            self.length += 1;
+        }
+    }
+
     fn push_octet(&mut self, octet: u8) {
-        let digits = [b'0' + octet / 100, b'0' + octet / 10 % 10, b'0' + octet % 10];
-        self.push(
-            &digits[if octet > 99 {
-                0
-            } else if octet > 9 {
-                1
-            } else {
-                2
-            }..],
-        );
+        if octet > 99 {
+            self.push_byte(b'0' + octet / 100);
+        }
+        if octet > 9 {
+            self.push_byte(b'0' + octet / 10 % 10);
+        }
+        self.push_byte(b'0' + octet % 10);
     }
 
     fn bytes(&self) -> &[u8] {
@@ -94,10 +100,10 @@ fn of_address(address: IpAddr) -> (u64, u64) {
             let [a, b, c, d] = v4.octets();
             for octet in [a, b, c] {
                 name.push_octet(octet);
-                name.push(b".");
+                name.push_byte(b'.');
             }
-            network.push(name.bytes());
-            network.push(b"0/24");
+            network = name;
+            b"0/24".iter().for_each(|&byte| network.push_byte(byte));
             name.push_octet(d);
         }
         IpAddr::V6(v6) => {

@@ -7,17 +7,16 @@ mod kernel;
 mod receive;
 
 use std::collections::{HashMap, VecDeque};
-use std::net::SocketAddr;
+use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use lapwing_model::{Datagram, Network, Reading, Record, Timestamp, allows};
-use tokio::io::Interest;
-use tokio::net::UdpSocket;
 use tokio::sync::oneshot;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::task::yield_now;
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use crate::counters::{Tally, loss};
 use crate::push::{Shared, stopped};
@@ -39,6 +38,10 @@ const WAITING_BYTES: usize = 32 << 20;
 /// So many reads before anything else has its turn.
 const ROUNDS: usize = 16;
 
+/// While datagrams come, the sockets are looked at so often. To be woken up for each would cost more than all that is done with
+/// it; what comes meanwhile waits in the receive buffer.
+const REST: Duration = Duration::from_millis(2);
+
 /// How often the kernel's count of drops is read.
 const KERNEL_EVERY: Duration = Duration::from_secs(1);
 
@@ -55,12 +58,8 @@ pub(crate) enum Keep {
 }
 
 /// Binds at once, so that a port in use shows at the start.
-pub(crate) fn bind(
-    source: &'static str,
-    listen: &str,
-    receive_buffer: usize,
-) -> Result<(std::net::UdpSocket, SocketAddr), SourceError> {
-    let bound = std::net::UdpSocket::bind(listen).and_then(|socket| {
+pub(crate) fn bind(source: &'static str, listen: &str, receive_buffer: usize) -> Result<(UdpSocket, SocketAddr), SourceError> {
+    let bound = UdpSocket::bind(listen).and_then(|socket| {
         socket.set_nonblocking(true)?;
         receive::set_buffer(&socket, receive_buffer);
         let address = socket.local_addr()?;
@@ -72,20 +71,12 @@ pub(crate) fn bind(
 /// Receives on all the sockets until it is told to stop.
 pub(crate) async fn run(
     name: &'static str,
-    sockets: Vec<std::net::UdpSocket>,
+    sockets: Vec<UdpSocket>,
     reading: Reading,
     keep: Keep,
     context: Context,
 ) -> Result<(), SourceError> {
     let drops = sockets.iter().map(KernelDrops::of).collect();
-    let sockets: Result<Vec<UdpSocket>, SourceError> = sockets
-        .into_iter()
-        .map(|socket| {
-            let address = socket.local_addr().map(|address| address.to_string()).unwrap_or_default().into();
-            UdpSocket::from_std(socket).map_err(|cause| SourceError::Bind { source: name, address, cause })
-        })
-        .collect();
-    let sockets = sockets?;
     let tally = context.counters.source(name, &LOSSES);
     if matches!(keep, Keep::Whole { .. }) {
         tally.lost(loss::NOT_ALLOWED, 0);
@@ -103,6 +94,7 @@ pub(crate) async fn run(
     };
     let mut receiver = Receiver::default();
     let mut kernel = Watched { drops, next: Instant::now() + KERNEL_EVERY };
+    let mut next = Next::WhenSomethingComes;
     loop {
         let due = post.due.unwrap_or(kernel.next).min(kernel.next);
         tokio::select! {
@@ -114,11 +106,7 @@ pub(crate) async fn run(
                     return Ok(());
                 }
             }
-            socket = readable(&sockets) => for _ in 0..ROUNDS {
-                if !post.take(socket, &mut receiver) {
-                    break;
-                }
-            }
+            () = next.wait(&sockets) => next = post.take_from(&sockets, &mut receiver),
         }
     }
     for socket in &sockets {
@@ -130,13 +118,40 @@ pub(crate) async fn run(
     Ok(())
 }
 
-/// The first socket that has something.
-async fn readable(sockets: &[UdpSocket]) -> &UdpSocket {
+/// When the sockets are looked at again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Next {
+    WhenSomethingComes,
+    Soon,
+    Now,
+}
+
+impl Next {
+    async fn wait(self, sockets: &[UdpSocket]) {
+        match self {
+            Next::WhenSomethingComes => match sockets.iter().map(watched).collect::<Result<Vec<_>, _>>() {
+                Ok(sockets) => readable(&sockets).await,
+                // The system watches no more of them for us: then they are looked at now and then.
+                Err(_) => sleep(LINGER).await,
+            },
+            Next::Soon => sleep(REST).await,
+            Next::Now => yield_now().await,
+        }
+    }
+}
+
+/// The same socket, watched by the system for as long as this lives.
+fn watched(socket: &UdpSocket) -> std::io::Result<tokio::net::UdpSocket> {
+    tokio::net::UdpSocket::from_std(socket.try_clone()?)
+}
+
+/// Until one of them has something.
+async fn readable(sockets: &[tokio::net::UdpSocket]) {
     std::future::poll_fn(|context| {
-        let ready = sockets.iter().find(|socket| socket.poll_recv_ready(context).is_ready());
-        ready.map_or(Poll::Pending, Poll::Ready)
+        let ready = sockets.iter().any(|socket| socket.poll_recv_ready(context).is_ready());
+        if ready { Poll::Ready(()) } else { Poll::Pending }
     })
-    .await
+    .await;
 }
 
 struct Watched {
@@ -172,9 +187,19 @@ struct Batch {
 }
 
 impl Post {
+    /// Receives what is there, but from each only so much that others have their turn.
+    fn take_from(&mut self, sockets: &[UdpSocket], receiver: &mut Receiver) -> Next {
+        let next = sockets.iter().map(|socket| match (0..ROUNDS).take_while(|_| self.take(socket, receiver)).count() {
+            0 => Next::WhenSomethingComes,
+            ROUNDS => Next::Now,
+            _ => Next::Soon,
+        });
+        next.max().unwrap_or(Next::WhenSomethingComes)
+    }
+
     /// Receives once; false where nothing was there.
     fn take(&mut self, socket: &UdpSocket, receiver: &mut Receiver) -> bool {
-        let Ok(count) = socket.try_io(Interest::READABLE, || receiver.receive(socket)) else { return false };
+        let Ok(count) = receiver.receive(socket) else { return false };
         let received = (self.shared.clock)();
         // One allocation for all of them.
         let mut whole = BytesMut::with_capacity(receiver.bytes() + count * Datagram::HEAD);
@@ -282,11 +307,11 @@ impl Post {
     /// Puts everything and waits until the journal has it.
     async fn finish(&mut self) {
         while self.records > 0 && self.flush() {
-            tokio::time::sleep(LINGER / 4).await;
+            sleep(LINGER / 4).await;
         }
         while !self.unaccepted.is_empty() {
             self.hear();
-            tokio::time::sleep(Duration::from_millis(1)).await;
+            sleep(Duration::from_millis(1)).await;
         }
     }
 }
