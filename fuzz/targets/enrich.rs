@@ -1,7 +1,7 @@
-//! What comes from others about addresses: answers of DNS, tables, lists.
+//! What comes from others about addresses: answers of DNS, and lines of lists.
 #![no_main]
 
-use lapwing_enrich::{Indicator, Table, reverse};
+use lapwing_enrich::{Indicator, reverse};
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     let address = std::net::IpAddr::from([203, 0, 113, 9]);
@@ -13,7 +13,6 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     if let Ok(Some(name)) = reverse::answer(&answered, 7, address) {
         assert!(!name.is_empty() && name.len() <= 253);
     }
-    let _ = Table::<u32>::read(data);
     for line in data.split(|byte| *byte == b'\n') {
         for column in [None, Some(2)] {
             if let Ok(Some(Indicator::Network(network))) = Indicator::of_line(line, column) {

@@ -67,6 +67,9 @@ const SAMPLES: usize = 64;
 /// A pair is scored anew after so many further connections, once it has many.
 const LOOK_EVERY: u32 = 8;
 
+/// From this stage on people are told; below, it is noted.
+const TOLD: u8 = 2;
+
 /// So many clients, and this share of all of them, make a destination a service that hosts share.
 const CLIENTS: f64 = 3.0;
 const SHARE: f64 = 0.05;
@@ -94,7 +97,7 @@ struct Pair {
     /// Connections; those within a second of the newest count as one.
     count: u32,
     next_look: u32,
-    /// The stage that was told.
+    /// The highest stage that was told.
     told: u8,
     told_count: u32,
     samples: Vec<Sample>,
@@ -151,12 +154,14 @@ impl Memory {
             rhythm.score = rhythm.score.min(settings.stages[1] - 1.0);
         }
         let stage = settings.stages.iter().filter(|&&least| rhythm.score >= least).count() as u8;
-        if stage <= pair.told {
+        // What was told goes on: the same anomaly, until it is over.
+        let goes_on = stage >= TOLD && pair.told >= TOLD;
+        if stage <= pair.told && !goes_on {
             return None;
         }
         let news = pair.count - pair.told_count;
-        (pair.told, pair.told_count) = (stage, pair.count);
-        Some(finding(event, flow, pair, &rhythm, news))
+        (pair.told, pair.told_count) = (stage.max(pair.told), pair.count);
+        Some(finding(event, flow, pair, &rhythm, stage, news))
     }
 }
 
@@ -224,8 +229,8 @@ impl Pair {
     }
 }
 
-fn finding(event: &Event, flow: &Flow, pair: &Pair, rhythm: &Rhythm, news: u32) -> Finding {
-    let severity = match pair.told {
+fn finding(event: &Event, flow: &Flow, pair: &Pair, rhythm: &Rhythm, stage: u8, news: u32) -> Finding {
+    let severity = match stage {
         0 | 1 => Severity::Info,
         2 => Severity::Low,
         3 => Severity::Medium,
@@ -344,6 +349,16 @@ mod tests {
     fn judge(events: &[Event]) -> Vec<Finding> {
         let mut beacon = detector("beacon", Scope::All);
         events.chunks(1000).flat_map(|chunk| observe(&mut *beacon, chunk)).collect()
+    }
+
+    #[test]
+    fn one_that_goes_on_is_told_of_again_before_what_was_told_is_over() {
+        let findings = judge(&(0..400).map(|n| connection(n, n as f64 * 301.3, "10.0.0.7", "203.0.113.66", 420)).collect::<Vec<_>>());
+        let told: Vec<_> = findings.iter().filter(|finding| finding.severity >= Severity::Low).collect();
+        let counted = findings.iter().map(|finding| finding.count).sum();
+        assert!((400 - u64::from(LOOK_EVERY) + 1..=400).contains(&counted), "each connection is counted once: {counted}");
+        assert!((400 / 8..400 / 4).contains(&told.len()), "{}", told.len());
+        assert!(told.iter().all(|finding| finding.since == told[0].since));
     }
 
     #[test]

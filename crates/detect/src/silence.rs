@@ -2,6 +2,9 @@
 //!
 //! A silence is told where it is improbable given the regular past, several times longer than any before, and the past long
 //! enough to say so. What never was regular, or has been away for as long before, may be quiet.
+//!
+//! How regular one is shows in the times that its events state; how long it was not heard, in event time as it passes for all. So
+//! an exporter that tells of flows minutes later, or a host whose clock is behind, is not quiet.
 
 use std::time::Duration;
 
@@ -47,6 +50,8 @@ struct Silence {
     settings: Settings,
     scope: Scope,
     voices: Lru<Voice>,
+    /// Event time at the last tick.
+    now: Timestamp,
 }
 
 /// One that speaks, or spoke.
@@ -55,7 +60,8 @@ struct Voice {
     entity: Entity,
     arrivals: Regularity,
     first: Timestamp,
-    newest: Timestamp,
+    /// When it was heard last.
+    heard: Timestamp,
     longest: Duration,
     told: bool,
 }
@@ -72,17 +78,21 @@ const FADE: f64 = 0.9995;
 impl Silence {
     fn new(setup: &Setup, scope: Scope) -> Silence {
         let settings = setup.settings.silence.clone();
-        Silence { voices: Lru::new(settings.entities.div_ceil(PARTITIONS)), settings, scope }
+        Silence { voices: Lru::new(settings.entities.div_ceil(PARTITIONS)), settings, scope, now: Timestamp::MIN }
     }
 
     fn hear(&mut self, event: &Event) {
         let Some(key) = event.keys.get(self.scope) else { return };
-        let scope = self.scope;
-        let (voice, _) = self.voices.get_or_insert_with(key, || Voice::new(event, scope));
-        if event.at > voice.newest {
-            let gap = event.at.since(voice.newest);
+        // One that nothing but its origin names goes quiet as that origin.
+        if self.scope == Scope::Host && event.text(event.host).is_empty() {
+            return;
+        }
+        let (scope, heard) = (self.scope, event.at.max(self.now));
+        let (voice, _) = self.voices.get_or_insert_with(key, || Voice::new(event, scope, heard));
+        if heard > voice.heard {
+            let gap = heard.since(voice.heard);
             voice.longest = voice.longest.mul_f64(FADE).max(gap);
-            voice.newest = event.at;
+            voice.heard = heard;
             voice.told = false;
         }
         voice.first = voice.first.min(event.at);
@@ -91,12 +101,12 @@ impl Silence {
 }
 
 impl Voice {
-    fn new(event: &Event, scope: Scope) -> Voice {
+    fn new(event: &Event, scope: Scope, heard: Timestamp) -> Voice {
         Voice {
             entity: event.entity_of(scope).unwrap_or_else(|| event.entity()),
             arrivals: Regularity::new(HALF_LIFE, RESOLUTION),
             first: event.at,
-            newest: event.at,
+            heard,
             longest: Duration::ZERO,
             told: false,
         }
@@ -106,9 +116,9 @@ impl Voice {
         if self.told || !self.arrivals.is_known() {
             return None;
         }
-        let quiet = now.since(self.newest);
+        let quiet = now.since(self.heard);
         let enough = (self.longest * settings.times_longest).max(Duration::from_secs(settings.at_least_seconds));
-        let past = self.newest.since(self.first);
+        let past = self.heard.since(self.first);
         if quiet < enough || past < enough * settings.times_past {
             return None;
         }
@@ -126,7 +136,7 @@ impl Voice {
             score: Score::new(0.9),
             severity: Severity::Medium,
             count: 1,
-            since: Some(self.newest),
+            since: Some(self.heard),
             reason: format!(
                 "{} {} has been quiet for {}; in the {} before, it was never quiet for longer than {}",
                 self.entity.scope,
@@ -161,6 +171,7 @@ impl Detector for Silence {
     }
 
     fn tick(&mut self, now: Timestamp, findings: &mut Findings) {
+        self.now = now;
         let settings = &self.settings;
         let silent: Vec<_> = self.voices.iter().filter_map(|(key, voice)| Some((key, voice.silent(now, settings)?))).collect();
         for (key, finding) in silent {
@@ -174,13 +185,14 @@ impl Detector for Silence {
     fn save(&self, out: &mut Vec<u8>) {
         if !self.voices.is_empty() {
             // Plain data always has a serial form.
-            out.extend(postcard::to_stdvec(&self.voices).unwrap_or_default());
+            out.extend(postcard::to_stdvec(&(&self.voices, self.now)).unwrap_or_default());
         }
     }
 
     fn load(&mut self, state: &[u8]) -> Result<(), String> {
         let capacity = self.voices.capacity();
-        self.voices = postcard::from_bytes(state).map_err(|error| format!("the saved voices cannot be read: {error}"))?;
+        (self.voices, self.now) =
+            postcard::from_bytes(state).map_err(|error| format!("the saved voices cannot be read: {error}"))?;
         self.voices.set_capacity(capacity);
         Ok(())
     }
@@ -215,6 +227,27 @@ mod tests {
     fn one_that_was_as_quiet_before_may_be_quiet_again() {
         let events: Vec<_> = (0..40).flat_map(|hour| beats(3600.0 * f64::from(hour), 0.5, 100)).collect();
         assert!(observe(&mut *detector("silence", Scope::Source), &events).is_empty());
+    }
+
+    /// Two that speak each second, the second of them about what was so many seconds before; that one ends after `heard` seconds.
+    fn beside_one_that_is_late(late: f64, heard: u64) -> Vec<Event> {
+        let mut other = Line::new(0.0, "10.0.0.2", 200);
+        other.source = "late".to_owned();
+        let second = |n: u64| {
+            let own = Line::new(1000.0 + n as f64, "10.0.0.1", 200).web(n);
+            let late = Line { second: 1000.0 + n as f64 - late, ..other.clone() }.web(n);
+            [Some(own), (n < heard).then_some(late)].into_iter().flatten()
+        };
+        (0..3600).flat_map(second).collect()
+    }
+
+    #[test]
+    fn one_whose_events_come_late_or_whose_clock_is_behind_is_not_quiet() {
+        let findings = observe(&mut *detector("silence", Scope::Source), &beside_one_that_is_late(600.0, 3600));
+        assert!(findings.is_empty(), "{findings:?}");
+        let findings = observe(&mut *detector("silence", Scope::Source), &beside_one_that_is_late(600.0, 3000));
+        assert_eq!(findings.len(), 1, "{findings:?}");
+        assert_eq!(findings[0].entity.name.as_ref(), "late");
     }
 
     #[test]

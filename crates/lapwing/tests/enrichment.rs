@@ -10,7 +10,7 @@ use std::process::Command;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use common::{Service, sum};
+use common::{Service, kill, sum};
 use serde_json::Value;
 
 fn lapwing(folder: &Path, arguments: &[&str]) -> (bool, String) {
@@ -128,6 +128,47 @@ fn lookup_prints_what_is_known_and_check_what_is_set() {
     fs::write(folder.path().join("a.yaml"), "- {name: db, adresses: [10.0.0.5]}\n").expect("written");
     let (well, said) = lapwing(folder.path(), &["check", "--config", "lapwing.yaml"]);
     assert!(!well && said.contains("a.yaml:1:14: unknown 'adresses'; did you mean 'addresses'?"), "{said}");
+}
+
+/// What `/detect` says of a flow from one of one's own databases to a public address.
+fn asked(service: &mut Service) -> Value {
+    let flow = r#"{"log_line": {"timestamp": "2025-03-01T10:00:00Z", "event_type": "flow", "src_ip": "10.0.0.5", "src_port": 50000,
+        "dest_ip": "8.8.8.8", "dest_port": 443, "proto": "TCP", "flow": {"pkts_toserver": 9, "bytes_toserver": 900}}}"#;
+    let (status, answer) = service.post("/detect", flow.as_bytes()).expect("an answer");
+    assert_eq!(status, 200, "{answer}");
+    serde_json::from_str(&answer).expect("JSON")
+}
+
+#[test]
+fn who_asks_about_a_flow_is_told_what_is_known_of_both_ends_and_a_signal_reads_that_again() {
+    let assets = |name: &str| format!("- {{name: {name}, owner: ops, criticality: critical, addresses: [10.0.0.5]}}\n");
+    let folder = folder(&[
+        ("assets.yaml", &assets("db")),
+        ("feed.txt", "8.8.8.0/24\n"),
+        (
+            "lapwing.yaml",
+            "enrichment: {assets: assets.yaml, threat_lists: [{name: feed, path: feed.txt, severity: high}], reload_seconds: 0}\n",
+        ),
+    ]);
+    let mut command = Command::new(env!("CARGO_BIN_EXE_lapwing"));
+    command.current_dir(folder.path()).stdout(std::process::Stdio::null()).args(["run", "--config", "lapwing.yaml"]);
+    let mut service = Service::launch(command, &[]).expect("it starts");
+    let told = asked(&mut service);
+    assert_eq!(told["class"], "threat-list", "{told}");
+    assert_eq!(told["findings"][0]["entity"], "10.0.0.5", "what the finding is about: {told}");
+    assert_eq!((&told["known"]["asset"]["name"], &told["known"]["network_class"]), (&"db".into(), &"private".into()), "{told}");
+    let far = &told["destination_known"];
+    assert_eq!((&far["country"], &far["threats"][0]["list"]), (&"US".into(), &"feed".into()), "{told}");
+    assert_eq!(far["autonomous_system"]["number"], 15_169, "{told}");
+    fs::write(folder.path().join("assets.yaml"), assets("ledger")).expect("written");
+    assert_eq!(asked(&mut service)["known"]["asset"]["name"], "db", "nobody looks for changes");
+    kill(service.pid(), "-HUP");
+    until("the new name is known", || (asked(&mut service)["known"]["asset"]["name"] == "ledger").then_some(()));
+    fs::write(folder.path().join("assets.yaml"), "- {nam: x}\n").expect("written");
+    kill(service.pid(), "-HUP");
+    until("the mistake is counted", || (sum(&service.get("/metrics").1, "lapwing_dropped_total") > 0).then_some(()));
+    assert_eq!(asked(&mut service)["known"]["asset"]["name"], "ledger", "a bad file keeps what was known");
+    service.stop();
 }
 
 /// Serves one text over HTTP on loopback, whatever is asked for; the text can be changed.

@@ -52,7 +52,7 @@ pub struct Reading {
     /// The host that writes here, where records do not say.
     pub host: Option<Box<str>>,
     /// What stands above the records and names their columns (Zeek's `#fields` and its companions, the first line of VPC flow logs):
-    /// found by who reads the file, never set.
+    /// found by who reads the stream, never set.
     #[serde(skip)]
     pub columns: Option<Box<str>>,
 }

@@ -1,4 +1,4 @@
-//! Files that name their columns above their records: Zeek's logs (`#separator`, `#fields` and their companions, as its ASCII
+//! Streams that name their columns above their records: Zeek's logs (`#separator`, `#fields` and their companions, as its ASCII
 //! writer puts them) and the flow logs of AWS VPC (their first line).
 //!
 //! Records are parsed by themselves and in parallel, so what stands above them has to travel with them: with their origin.
@@ -13,9 +13,9 @@ use lapwing_model::{Origin, Reading};
 /// No file names its columns further down, or at greater length.
 const LONGEST: usize = 16 << 10;
 
-/// What was said of the columns so far.
+/// What was said of the columns so far: in a file, over a connection, in the body of a request.
 #[derive(Debug, Default)]
-pub(crate) struct Heading(String);
+pub struct Heading(String);
 
 impl Heading {
     /// The heading of a file that is read on from further down.
@@ -34,13 +34,14 @@ impl Heading {
     }
 
     /// Whether the line is part of a heading.
-    pub(crate) fn has(line: &[u8]) -> bool {
+    #[must_use]
+    pub fn has(line: &[u8]) -> bool {
         Part::of(line).is_some()
     }
 
     /// Takes a line that is part of a heading; false where it is none. What comes after it has the origin that says so, what came before
     /// and still waits has not.
-    pub(crate) fn take(&mut self, line: &[u8], origin: &mut Arc<Origin>) -> bool {
+    pub fn take(&mut self, line: &[u8], origin: &mut Arc<Origin>) -> bool {
         let Some((part, text)) = Part::of(line) else { return false };
         match part {
             Part::First | Part::Whole => self.0.clear(),

@@ -42,6 +42,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
 pub use block::{Accepted, BLOCK, BLOCK_BYTES, Block, Bookmark, Closed, Intake, NotTaken, Refused, intake};
+pub use columns::Heading;
 pub use counters::{Counters, Tally, loss};
 pub use error::SourceError;
 pub use lapwing_model::{Network, NotANetwork};

@@ -10,6 +10,7 @@ use lapwing_model::{Origin, Position, Record, Timestamp};
 use tokio::sync::{oneshot, watch};
 use tokio::time::Instant;
 
+use crate::columns::Heading;
 use crate::counters::{Tally, loss};
 use crate::lines::Line;
 use crate::multiline::Joiner;
@@ -148,7 +149,9 @@ impl Cutter {
 pub(crate) struct Feed {
     shared: Shared,
     framer: Cutter,
+    heading: Heading,
     joiner: Option<Joiner>,
+    /// Of one origin, but for what came below a heading just now.
     batch: Vec<Record>,
     /// How many bytes are in the batch.
     bytes: usize,
@@ -165,6 +168,7 @@ impl Feed {
         Feed {
             shared,
             framer,
+            heading: Heading::default(),
             joiner: multiline.then(Joiner::default),
             batch: Vec::new(),
             bytes: 0,
@@ -182,7 +186,7 @@ impl Feed {
         self.framer.feed(chunk);
         while let Some(line) = self.framer.next_line() {
             self.take(line, received);
-            if self.batch.len() >= BLOCK || self.bytes >= BLOCK_BYTES {
+            while self.batch.len() >= BLOCK || self.bytes >= BLOCK_BYTES || self.is_mixed() {
                 self.put().await?;
             }
         }
@@ -218,7 +222,7 @@ impl Feed {
         }
         self.framer.count(&self.shared.tally);
         self.release();
-        if !self.batch.is_empty() {
+        while !self.batch.is_empty() {
             self.put().await?;
         }
         while !self.unaccepted.is_empty() {
@@ -239,6 +243,12 @@ impl Feed {
     fn take(&mut self, line: Line, received: Timestamp) {
         if line.body.is_empty() {
             self.shared.tally.lost(loss::BLANK, 1);
+            return;
+        }
+        if matches!(self.framer, Cutter::Lines(_)) && Heading::has(&line.body) {
+            self.release();
+            self.heading.take(&line.body, &mut self.shared.origin);
+            self.shared.tally.lost(loss::HEADING, 1);
             return;
         }
         let done = match &mut self.joiner {
@@ -265,13 +275,30 @@ impl Feed {
         self.batch.push(Record { body: line.body, origin, position: line.position, received });
     }
 
+    /// Whether a heading came between its records: a block has one origin.
+    fn is_mixed(&self) -> bool {
+        let ends = self.batch.first().zip(self.batch.last());
+        ends.is_some_and(|(first, last)| !Arc::ptr_eq(&first.origin, &last.origin))
+    }
+
+    /// The records at the front that have one origin: nearly always all.
+    fn front(&mut self) -> Vec<Record> {
+        if !self.is_mixed() {
+            return std::mem::take(&mut self.batch);
+        }
+        let same = self.batch.iter().take_while(|record| Arc::ptr_eq(&record.origin, &self.batch[0].origin)).count();
+        let rest = self.batch.split_off(same);
+        std::mem::replace(&mut self.batch, rest)
+    }
+
     async fn put(&mut self) -> Result<(), Ended> {
         while self.unaccepted.len() >= UNACCEPTED {
             self.await_oldest().await?;
         }
-        let mut records = std::mem::take(&mut self.batch);
+        let mut records = self.front();
+        let rest = self.batch.iter().map(|record| record.body.len()).sum();
         self.shared.numbers.number(&mut records);
-        self.shared.tally.received(records.len(), std::mem::take(&mut self.bytes));
+        self.shared.tally.received(records.len(), std::mem::replace(&mut self.bytes, rest) - rest);
         let (accepted, answer) = oneshot::channel();
         self.unaccepted.push_back((records.len() as u64, answer));
         let block = Block { records, accepted: Some(accepted), bookmark: None };

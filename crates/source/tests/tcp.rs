@@ -251,3 +251,52 @@ fn a_port_in_use_is_said_at_once() {
     let expected = format!("cannot bind tcp {listen}: address already in use; choose another port with sources.tcp.listen");
     assert_eq!(error.to_string(), expected);
 }
+
+#[tokio::test]
+async fn a_heading_holds_for_what_comes_below_it_over_the_same_connection() {
+    let mut service = service(Settings::default());
+    let mut client = service.connect().await;
+    client.write_all(b"first\n#separator \\x09\n#fields\tts\tuid\n1.0\tC1\n2.0\tC2\n#fields\tuid\nC3\n").await.unwrap();
+    let mut other = service.connect().await;
+    let records = service.records(4).await;
+    other.write_all(b"C4\n").await.unwrap();
+    let last = service.records(1).await;
+    let told: Vec<_> = records
+        .iter()
+        .chain(&last)
+        .map(|record| {
+            (record.body.to_vec(), record.origin.reading.columns.as_deref().map(|columns| columns.lines().last().unwrap()))
+        })
+        .collect();
+    let expected: [(&[u8], _); 5] = [
+        (b"first", None),
+        (b"1.0\tC1", Some("#fields\tts\tuid")),
+        (b"2.0\tC2", Some("#fields\tts\tuid")),
+        (b"C3", Some("#fields\tuid")),
+        (b"C4", None),
+    ];
+    assert_eq!(told, expected.map(|(body, columns)| (body.to_vec(), columns)));
+    assert_eq!((service.tally.loss(loss::HEADING), service.tally.records()), (3, 5));
+}
+
+/// Headings before each record must not make blocks, nor memory, grow.
+#[tokio::test]
+async fn many_headings_make_many_blocks_of_one_origin_each() {
+    let mut service = service(Settings::default());
+    let mut client = service.connect().await;
+    let sending = tokio::spawn(async move {
+        let long = format!("#fields\t{}\nx\n", "y\t".repeat(5_000));
+        for _ in 0..300 {
+            client.write_all(long.as_bytes()).await.unwrap();
+        }
+    });
+    let mut seen = 0;
+    while seen < 300 {
+        let block = timeout(Duration::from_secs(10), service.blocks.recv()).await.expect("in time").unwrap();
+        assert!(block.records.iter().all(|record| Arc::ptr_eq(&record.origin, &block.records[0].origin)));
+        seen += block.records.len();
+        _ = block.accepted.unwrap().send(Ok(()));
+    }
+    sending.await.unwrap();
+    assert_eq!(service.tally.loss(loss::HEADING), 300);
+}

@@ -80,7 +80,8 @@ async fn serve(reads: &Reads, sourced: &Sourced) -> Result<Exit, Failed> {
         let (every, session) = (config.rules.reload_seconds, session);
         tasks.spawn(renew(directory, session, every, live.reload.clone(), stopping.clone()));
     }
-    tasks.spawn(Tables::new(config.enrichment.clone(), config.fetched(), &live).watch(stopping.clone()));
+    let tables = Tables::new(config.enrichment.clone(), config.fetched(), &live);
+    tasks.spawn(tables.watch(signal(SignalKind::hangup())?, stopping.clone()));
     tasks.spawn(reload(watched, live.reload.clone(), signal(SignalKind::hangup())?, stopping.clone()));
     if let Some(listener) = listener {
         announce("http", &[listener.address()]);

@@ -17,6 +17,13 @@ enum Entry<'a> {
         records: Vec<(i64, usize)>,
     },
     Heartbeat(i64),
+    /// The same as `Records`, below a heading that names their columns.
+    Under {
+        columns: Cow<'a, str>,
+        origin: Cow<'a, str>,
+        reading: Cow<'a, Reading>,
+        records: Vec<(i64, usize)>,
+    },
 }
 
 /// What an entry says.
@@ -40,10 +47,11 @@ pub fn place(records: &mut [Record], sequence: u64) {
 /// What stands before the bodies in the entry of records of one origin.
 pub fn head(records: &[Record]) -> Vec<u8> {
     let Some(first) = records.first() else { return Vec::new() };
-    serial(&Entry::Records {
-        origin: Cow::Borrowed(&first.origin.name),
-        reading: Cow::Borrowed(&first.origin.reading),
-        records: records.iter().map(|record| (record.received.nanos(), record.body.len())).collect(),
+    let (origin, reading) = (Cow::Borrowed(&*first.origin.name), Cow::Borrowed(&first.origin.reading));
+    let records = records.iter().map(|record| (record.received.nanos(), record.body.len())).collect();
+    serial(&match first.origin.reading.columns.as_deref() {
+        Some(columns) => Entry::Under { columns: Cow::Borrowed(columns), origin, reading, records },
+        None => Entry::Records { origin, reading, records },
     })
 }
 
@@ -64,26 +72,32 @@ fn serial(entry: &Entry<'_>) -> Vec<u8> {
 
 /// What was encoded; none where the bytes are no entry.
 pub fn decode(sequence: u64, payload: &[u8]) -> Option<Said> {
-    let (entry, mut bodies) = postcard::take_from_bytes(payload).ok()?;
-    match entry {
-        Entry::Heartbeat(nanos) => Some(Said::Heartbeat(Timestamp::from_nanos(nanos))),
-        Entry::Records { origin, reading, records } => {
-            let origin = Origin::read_as(origin.into_owned(), reading.into_owned());
-            let record = |(nanos, length): (i64, usize)| {
-                let (body, rest) = bodies.split_at_checked(length)?;
-                bodies = rest;
-                Some(Record {
-                    body: Bytes::copy_from_slice(body),
-                    origin: Arc::clone(&origin),
-                    position: Position::default(),
-                    received: Timestamp::from_nanos(nanos),
-                })
-            };
-            let mut records: Vec<_> = records.into_iter().map(record).collect::<Option<_>>()?;
-            place(&mut records, sequence);
-            Some(Said::Records(records))
+    let (entry, bodies) = postcard::take_from_bytes(payload).ok()?;
+    let (origin, reading, records) = match entry {
+        Entry::Heartbeat(nanos) => return Some(Said::Heartbeat(Timestamp::from_nanos(nanos))),
+        Entry::Records { origin, reading, records } => (origin, reading.into_owned(), records),
+        Entry::Under { columns, origin, reading, records } => {
+            (origin, Reading { columns: Some(columns.into()), ..reading.into_owned() }, records)
         }
-    }
+    };
+    let mut records = read(&Origin::read_as(origin.into_owned(), reading), &records, bodies)?;
+    place(&mut records, sequence);
+    Some(Said::Records(records))
+}
+
+/// Of each record, when it was received and how long it is; and all bodies.
+fn read(origin: &Arc<Origin>, records: &[(i64, usize)], mut bodies: &[u8]) -> Option<Vec<Record>> {
+    let record = |&(nanos, length): &(i64, usize)| {
+        let (body, rest) = bodies.split_at_checked(length)?;
+        bodies = rest;
+        Some(Record {
+            body: Bytes::copy_from_slice(body),
+            origin: Arc::clone(origin),
+            position: Position::default(),
+            received: Timestamp::from_nanos(nanos),
+        })
+    };
+    records.iter().map(record).collect()
 }
 
 #[cfg(test)]
@@ -92,8 +106,13 @@ mod tests {
 
     #[test]
     fn records_read_back_as_they_were_with_the_same_places() {
-        let reading = Reading { service: Some("shop".into()), ..Reading::default() };
-        let origin = Origin::read_as("http", reading);
+        for columns in [None, Some("#fields\tts\tuid\n".into())] {
+            let reading = Reading { service: Some("shop".into()), columns, ..Reading::default() };
+            read_back(&Origin::read_as("http", reading));
+        }
+    }
+
+    fn read_back(origin: &Arc<Origin>) {
         let record = |body: &'static [u8]| Record {
             body: Bytes::from_static(body),
             origin: origin.clone(),

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use lapwing_enrich::{Enrichment, List, ListSettings, Settings};
+use tokio::signal::unix::Signal;
 use tokio::sync::{oneshot, watch};
 use tokio::time::Instant;
 
@@ -26,6 +27,16 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// What each file was like when it was looked at: a change is a change of this.
 type Look = Vec<(PathBuf, Option<(SystemTime, u64)>)>;
 
+/// What it is time for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Due {
+    /// What has changed.
+    Read,
+    ReadAll,
+    /// Lists, and what has changed.
+    Fetch,
+}
+
 /// Watches over tables and lists while the service runs.
 #[derive(Debug)]
 pub struct Tables {
@@ -43,40 +54,42 @@ impl Tables {
         Tables { settings, fetched, reload: live.reload.clone(), stats: live.stats.clone(), look }
     }
 
-    /// Goes on until it is told to stop. What cannot be read or fetched leaves everything as it was, and is told and counted.
+    /// Goes on until it is told to stop; reads everything again at each `asked`. What cannot be read or fetched leaves everything as
+    /// it was, and is told and counted.
     ///
     /// # Errors
     /// Where a thread cannot be started or panicked.
-    pub async fn watch(mut self, mut stop: watch::Receiver<bool>) -> Result<(), String> {
+    pub async fn watch(mut self, mut asked: Signal, mut stop: watch::Receiver<bool>) -> Result<(), String> {
         let reads = Duration::from_secs(self.settings.reload_seconds.max(1));
         let fetches = Duration::from_secs(self.settings.fetch_seconds.max(1));
         let fetching = self.settings.enabled && self.settings.threat_lists.iter().any(|list| list.url.is_some());
         let (mut read_at, mut fetch_at) = (Instant::now() + reads, Instant::now());
         loop {
-            let fetch = tokio::select! {
+            let due = tokio::select! {
                 _ = stop.wait_for(|&stop| stop) => return Ok(()),
-                () = tokio::time::sleep_until(fetch_at), if fetching => true,
-                () = tokio::time::sleep_until(read_at), if self.settings.reload_seconds > 0 => false,
+                _ = asked.recv(), if self.settings.enabled => Due::ReadAll,
+                () = tokio::time::sleep_until(fetch_at), if fetching => Due::Fetch,
+                () = tokio::time::sleep_until(read_at), if self.settings.reload_seconds > 0 => Due::Read,
             };
             self = tokio::select! {
                 _ = stop.wait_for(|&stop| stop) => return Ok(()),
-                done = self.work(fetch)? => done.map_err(|_| "the thread that reads tables panicked")?,
+                done = self.work(due)? => done.map_err(|_| "the thread that reads tables panicked")?,
             };
             read_at = Instant::now() + reads;
-            if fetch {
+            if due == Due::Fetch {
                 fetch_at = Instant::now() + fetches;
             }
         }
     }
 
     /// Works on a thread of its own, for which the end of the service does not wait: whom it asks may take their time.
-    fn work(mut self, fetch: bool) -> Result<oneshot::Receiver<Tables>, String> {
+    fn work(mut self, due: Due) -> Result<oneshot::Receiver<Tables>, String> {
         let (done_in, done) = oneshot::channel();
         let work = move || {
-            if fetch {
+            if due == Due::Fetch {
                 self.fetch();
             }
-            self.read();
+            self.read(due == Due::ReadAll);
             // Where nobody waits, the service is about to end.
             let _ = done_in.send(self);
         };
@@ -85,9 +98,9 @@ impl Tables {
         Ok(done)
     }
 
-    fn read(&mut self) {
+    fn read(&mut self, whether_changed_or_not: bool) {
         let look = look(&self.settings, &self.fetched);
-        if std::mem::replace(&mut self.look, look) == self.look {
+        if std::mem::replace(&mut self.look, look) == self.look && !whether_changed_or_not {
             return;
         }
         let before = self.reload.enriched_with();

@@ -1,13 +1,13 @@
 //! `POST /detect`, `/detect/batch`, `/reset/...`: a verdict at once, from an engine of its own that remembers what it was asked.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::PoisonError;
 use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, PoisonError};
 
 use axum::body::Bytes;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
-use lapwing_model::{Event, Finding, Origin, Position, Reading, Record, Scope, Score, Severity, Timestamp, Verdict};
+use lapwing_model::{Event, Finding, Known, Origin, Position, Reading, Record, Scope, Score, Severity, Timestamp, Verdict};
 use lapwing_source::lines::MAX_LINE;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -17,6 +17,7 @@ use super::asked;
 use super::body::Whole;
 use super::error::{ApiError, ApiResult, ErrorBody};
 use super::json::Json;
+use super::schema::KnownSchema;
 use super::{App, Shared};
 use crate::pipeline::{Engine, Judged};
 
@@ -79,6 +80,13 @@ pub(super) struct Judgement {
     /// The pattern of the line, `<*>` for what varies.
     template: Option<String>,
     session_id: Option<String>,
+    /// Where the one is whom the strongest finding is about (where nothing was found, the client), whose it is and how much it matters, as
+    /// far as that is known.
+    #[schema(value_type = Option<KnownSchema>)]
+    known: Option<Known>,
+    /// The same of where a flow goes to.
+    #[schema(value_type = Option<KnownSchema>)]
+    destination_known: Option<Known>,
 }
 
 /// What one detector found.
@@ -332,7 +340,13 @@ fn answer(engine: &Engine, judged: &Judged, record: &Record, session_id: Option<
             .collect(),
         template: event.and_then(|event| template(engine, event)),
         session_id,
+        known: verdicts.first().and_then(|verdict| verdict.known.clone()).or_else(|| of(event?.client_known.as_ref())),
+        destination_known: of(event.and_then(|event| event.destination_known.as_ref())),
     }
+}
+
+fn of(known: Option<&Arc<Known>>) -> Option<Known> {
+    known.map(|known| Known::clone(known))
 }
 
 fn template(engine: &Engine, event: &Event) -> Option<String> {

@@ -8,7 +8,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use lapwing_model::{Origin, Position, Reading, Record};
-use lapwing_source::{Accepted, Block, Intake, NotTaken};
+use lapwing_source::{Accepted, Block, Heading, Intake, NotTaken};
 use serde::Serialize;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
@@ -67,7 +67,8 @@ pub(super) struct Receipt {
 ///
 /// The body is one JSON object, a JSON array (each element is one record), JSON lines or plain lines, also packed with gzip or
 /// zstd. `text/plain` and `application/x-ndjson` are always lines, `application/json` must be JSON; for any other Content-Type
-/// it is found out. The answer comes when all records are in the journal: what was accepted is not lost. A request is accepted
+/// it is found out. Lines that name the columns of those below them in the same body (Zeek's `#fields` and its companions, the first
+/// line of VPC flow logs) are no records and not counted. The answer comes when all records are in the journal: what was accepted is not lost. A request is accepted
 /// or refused as a whole, except that one of more than 1,024 records may be cut off in the middle when Lapwing is overloaded;
 /// the error then tells how many were `accepted`.
 #[utoipa::path(post, path = "/logs", tag = "logs", params(LogsQuery),
@@ -137,6 +138,7 @@ impl Sources {
 struct Sending<'a> {
     app: &'a App,
     origin: Arc<Origin>,
+    heading: Heading,
     doubts: Doubts<'a>,
     unanswered: VecDeque<(u64, oneshot::Receiver<Accepted>)>,
     accepted: u64,
@@ -150,6 +152,7 @@ impl<'a> Sending<'a> {
         Sending {
             app,
             origin,
+            heading: Heading::default(),
             doubts,
             unanswered: VecDeque::new(),
             accepted: 0,
@@ -160,8 +163,23 @@ impl<'a> Sending<'a> {
 
     async fn put(&mut self, pieces: Vec<axum::body::Bytes>) -> ApiResult<()> {
         let received = (self.app.live.clock)();
-        let record = |body| Record { body, origin: self.origin.clone(), position: Position::default(), received };
-        let records: Vec<_> = pieces.into_iter().map(record).collect();
+        let mut records = Vec::with_capacity(pieces.len());
+        for body in pieces {
+            if Heading::has(&body) {
+                // A block has one origin, and what comes below has another.
+                self.put_block(std::mem::take(&mut records)).await?;
+                self.heading.take(&body, &mut self.origin);
+                continue;
+            }
+            records.push(Record { body, origin: self.origin.clone(), position: Position::default(), received });
+        }
+        self.put_block(records).await
+    }
+
+    async fn put_block(&mut self, records: Vec<Record>) -> ApiResult<()> {
+        if records.is_empty() {
+            return Ok(());
+        }
         let count = records.len() as u64;
         self.doubts.look(&records);
         while self.unanswered.len() >= UNANSWERED {

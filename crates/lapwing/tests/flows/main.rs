@@ -4,6 +4,8 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod exporter;
+mod pushed;
+mod silence;
 
 use std::io::Write;
 use std::net::TcpStream;

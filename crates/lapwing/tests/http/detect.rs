@@ -20,6 +20,21 @@ async fn a_line_is_judged_at_once_with_reasons() {
 }
 
 #[tokio::test]
+async fn what_is_known_of_a_client_is_told_with_and_without_a_finding() {
+    let running = start().await;
+    let line =
+        |path: &str| format!("8.8.8.8 - - [01/Mar/2025:10:00:00 +0000] \"GET {path} HTTP/1.1\" 200 157 \"-\" \"curl/8.0\"");
+    for (path, found) in [("/", false), ("/?id=1%27%20UNION%20SELECT%20login,password%20FROM%20users--", true)] {
+        let judged = running.send("POST", "/detect", json!({"log_line": line(path)})).await.json();
+        assert_eq!((&judged["is_anomaly"], &judged["known"]["country"]), (&json!(found), &json!("US")), "{judged}");
+        assert_eq!(judged["destination_known"], Value::Null);
+    }
+    let unknown = running.send("POST", "/detect", json!({"log_line": CRITICAL})).await.json();
+    assert_eq!(unknown["known"], Value::Null);
+    running.finish().await;
+}
+
+#[tokio::test]
 async fn several_lines_are_judged_in_their_order() {
     let running = start().await;
     let lines =

@@ -37,6 +37,29 @@ fn collect(mut blocks: mpsc::Receiver<Block>) -> tokio::task::JoinHandle<Vec<Blo
 }
 
 #[tokio::test]
+async fn lines_that_name_columns_hold_for_what_is_below_them_in_the_body() {
+    let (running, blocks) = intercepted(16, "{}").await;
+    let collected = collect(blocks);
+    let body = "first\n#separator \\x09\n#path\tconn\n#fields\tid.orig_h\tts\n10.0.0.5\t1.0\n#close\t2\n\
+                #separator \\x09\n#fields\tuid\nC1\nC2\n";
+    let sent = running.post("/logs", body).await;
+    assert_eq!(sent.json(), json!({"accepted": 4, "not_understood": 0, "reasons": {}}));
+    assert_eq!(running.post("/logs", "C3\n").await.status, 202);
+    running.finish().await;
+    let all: Vec<_> = collected.await.expect("no panic").into_iter().map(|block| block.records).collect();
+    let told = |records: &Vec<lapwing_model::Record>| {
+        let columns = records[0].origin.reading.columns.clone().unwrap_or_default();
+        assert!(records.iter().all(|record| record.origin == records[0].origin), "a block has one origin");
+        let fields = columns.lines().find(|line| line.starts_with("#fields")).unwrap_or_default().to_owned();
+        (fields, records.iter().map(|record| String::from_utf8_lossy(&record.body).into_owned()).collect::<Vec<_>>())
+    };
+    let told: Vec<_> = all.iter().map(told).collect();
+    let told: Vec<_> = told.iter().map(|(fields, bodies)| (fields.as_str(), bodies.join(" "))).collect();
+    let expected = [("", "first"), ("#fields\tid.orig_h\tts", "10.0.0.5\t1.0"), ("#fields\tuid", "C1 C2"), ("", "C3")];
+    assert_eq!(told, expected.map(|(fields, bodies)| (fields, bodies.to_owned())));
+}
+
+#[tokio::test]
 async fn what_is_sent_in_any_form_arrives_as_the_same_records() {
     let (running, blocks) = intercepted(16, "{}").await;
     let collected = collect(blocks);
