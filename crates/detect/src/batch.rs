@@ -5,7 +5,7 @@ use std::sync::Arc;
 use lapwing_enrich::Enrichment;
 use lapwing_model::{Event, PARTITIONS, Scope, Timestamp, partition};
 
-use crate::glance::Glance;
+use crate::glance::{Answers, Glance};
 use crate::{Knowledge, Rulebook};
 
 /// Events in input order, shared read-only by everybody who judges them.
@@ -30,6 +30,8 @@ pub struct Batch {
     pub end: Option<Timestamp>,
     routes: Routes,
     glances: Vec<Glance>,
+    /// Which detections of behaviours hold of each event: the same for whoever judges it.
+    behaviours: Vec<Answers>,
 }
 
 /// The most events that one batch holds: positions in it are `u16`.
@@ -40,9 +42,10 @@ impl Batch {
     pub fn new(sequence: u64, events: Vec<Event>, ticks: Vec<(u16, Timestamp)>) -> Batch {
         let routes = Routes::of(&events);
         let glances = events.iter().map(Glance::at).collect();
+        let behaviours = vec![Answers::new(); events.len()];
         let times = || events.iter().map(|event| event.at);
         let span = times().min().zip(times().max());
-        Batch { sequence, events, ticks, span, routes, glances, ..Batch::default() }
+        Batch { sequence, events, ticks, span, routes, glances, behaviours, ..Batch::default() }
     }
 
     /// The positions of the events that partition `number` of a scope judges.
@@ -52,7 +55,13 @@ impl Batch {
 
     /// The events at some positions.
     pub(crate) fn events<'a>(&'a self, mine: &'a [u16]) -> Events<'a> {
-        Events { all: &self.events, mine, glances: &self.glances, enrichment: Some(&self.enrichment) }
+        Events {
+            all: &self.events,
+            mine,
+            glances: &self.glances,
+            behaviours: &self.behaviours,
+            enrichment: Some(&self.enrichment),
+        }
     }
 }
 
@@ -63,19 +72,25 @@ pub struct Events<'a> {
     mine: &'a [u16],
     /// Of all events; empty where nobody worked them out beforehand.
     glances: &'a [Glance],
+    behaviours: &'a [Answers],
     enrichment: Option<&'a Enrichment>,
 }
 
 impl<'a> Events<'a> {
     #[must_use]
     pub fn new(all: &'a [Event], mine: &'a [u16]) -> Self {
-        Events { all, mine, glances: &[], enrichment: None }
+        Events { all, mine, glances: &[], behaviours: &[], enrichment: None }
     }
 
     /// The tables and lists that events were enriched with.
     #[must_use]
     pub fn enrichment(&self) -> Option<&'a Enrichment> {
         self.enrichment
+    }
+
+    /// Which detections of behaviours hold of the event at a position, where its batch shares that.
+    pub(crate) fn behaviours(&self, at: u16) -> Option<&'a Answers> {
+        self.behaviours.get(usize::from(at))
     }
 
     /// Position in the batch, and the event.

@@ -5,6 +5,7 @@
 //! Events that belong to an overflowing bucket are told each, as one thing: the desk makes one anomaly of them.
 
 mod bucket;
+mod detections;
 mod plan;
 mod run;
 mod scenario;
@@ -18,27 +19,29 @@ use std::sync::Arc;
 
 use lapwing_learn::Lru;
 use lapwing_model::{Event, Finding, PARTITIONS, Scope, Score, Severity};
-use lapwing_rules::Scratch;
 use serde::{Deserialize, Serialize};
 
 pub use bucket::Place;
 use bucket::{Bucket, Poured};
+use detections::Asker;
 use scenario::Scenario;
 pub use plan::Behaviours;
 use plan::{Plan, Role, value_hash};
-use when::Look;
 
-use crate::glance::Glance;
-use crate::logsource::Seen;
+use crate::glance::{Answers, Glance};
 use crate::{Detector, Events, Family, Findings, Kind, Rulebook, Setup};
 
 pub const KIND: Kind = Kind {
     name: "behaviour",
     summary: "probing, scanning, brute force, spraying, crawling and floods, per client, network, user and source",
     family: Family::Rules,
-    scopes: &[Scope::Client, Scope::Network, Scope::User, Scope::Source],
+    // The first asks, the others count.
+    scopes: &[Scope::Event, Scope::Client, Scope::Network, Scope::User, Scope::Source],
     enabled: |settings| settings.behaviour.enabled,
-    build: |setup, scope| Box::new(Behaviour::new(setup, scope)),
+    build: |setup, scope| match scope {
+        Scope::Event => Box::new(Asking { behaviours: setup.rulebook.behaviours.clone(), asker: Asker::default() }),
+        scope => Box::new(Behaviour::new(setup, scope)),
+    },
 };
 
 /// The behaviours that come with Lapwing: file name and text.
@@ -72,8 +75,7 @@ struct Behaviour {
     buckets: Lru<Bucket>,
     /// Entities of which everything belongs to an overflow.
     covered: Lru<Cover>,
-    scratch: Scratch,
-    matched: Vec<usize>,
+    asker: Asker,
 }
 
 /// Whatever the entity does until then belongs to that bucket.
@@ -94,26 +96,19 @@ impl Behaviour {
             plan: setup.rulebook.behaviours.plan(scope),
             buckets: Lru::new(buckets),
             covered: Lru::new(buckets.div_ceil(16)),
-            scratch: Scratch::new(),
-            matched: Vec::new(),
+            asker: Asker::default(),
         }
     }
 
-    fn judge(&mut self, plan: &Plan, at: u16, event: &Event, glance: Glance, findings: &mut Findings) {
+    fn judge(&mut self, plan: &Plan, at: u16, event: &Event, glance: Glance, answers: &Answers, findings: &mut Findings) {
         let Some(entity) = event.keys.get(plan.scope) else { return };
         let mut turn = Turn { plan, event, entity, open: 0, leads: false, told: Vec::new() };
-        let look = if plan.looks { Look::at(event) } else { Look::default() };
-        for group in plan.groups.iter().filter(|group| group.when.holds(glance, look)) {
-            if group.certain {
-                self.matched.clear();
-                self.matched.extend(0..group.roles.len());
-            } else {
-                group.set.matches(&mut self.scratch, &Seen { event, fields: &group.fields, kinds: u64::MAX }, &mut self.matched);
-            }
-            for &rule in &self.matched {
-                for &role in &group.roles[rule] {
-                    turn.play(role, &mut self.buckets, &mut self.covered);
-                }
+        for detection in plan.detections.certain(glance) {
+            turn.detected(detection, &mut self.buckets, &mut self.covered);
+        }
+        if glance.meets(plan.asks) {
+            for &detection in plan.detections.asked(event, glance, answers, &mut self.asker) {
+                turn.detected(detection, &mut self.buckets, &mut self.covered);
             }
         }
         if !self.covered.is_empty() && !turn.leads {
@@ -139,6 +134,12 @@ struct Turn<'a> {
 type Told = (Finding, bool, Vec<Place>);
 
 impl Turn<'_> {
+    fn detected(&mut self, detection: u32, buckets: &mut Lru<Bucket>, covered: &mut Lru<Cover>) {
+        for &role in &self.plan.roles[detection as usize] {
+            self.play(role, buckets, covered);
+        }
+    }
+
     fn play(&mut self, role: Role, buckets: &mut Lru<Bucket>, covered: &mut Lru<Cover>) {
         let (Role::Fill(number) | Role::Drain(number) | Role::Then(number)) = role;
         let counted = &self.plan.buckets[number];
@@ -240,13 +241,44 @@ impl Turn<'_> {
     }
 }
 
+/// Asks of each event which detections hold, before anybody counts. Whoever comes to an event first would do it as well; this
+/// one sees every address, and so remembers more of them.
+#[derive(Debug)]
+struct Asking {
+    behaviours: Arc<Behaviours>,
+    asker: Asker,
+}
+
+impl Detector for Asking {
+    fn observe(&mut self, events: Events<'_>, _: &mut Findings) {
+        let Some(detections) = self.behaviours.detections() else { return };
+        for (at, event, glance) in events.of(detections.asks()) {
+            if let Some(answers) = events.behaviours(at) {
+                detections.asked(event, glance, answers, &mut self.asker);
+            }
+        }
+    }
+
+    fn save(&self, _: &mut Vec<u8>) {}
+
+    fn load(&mut self, _: &[u8]) -> Result<(), String> {
+        Ok(())
+    }
+
+    fn reload(&mut self, rulebook: &Rulebook) {
+        *self = Asking { behaviours: rulebook.behaviours.clone(), asker: Asker::default() };
+    }
+}
+
 impl Detector for Behaviour {
     fn observe(&mut self, events: Events<'_>, findings: &mut Findings) {
         let Some(plan) = self.plan.clone() else { return };
         // What an entity does belongs to its scan, whatever it is.
         let wanted = if plan.covers { Glance::ANY } else { plan.glance };
         for (at, event, glance) in events.of(wanted) {
-            self.judge(&plan, at, event, glance, findings);
+            let unshared = Answers::new();
+            let answers = events.behaviours(at).unwrap_or(&unshared);
+            self.judge(&plan, at, event, glance, answers, findings);
         }
     }
 
@@ -269,6 +301,7 @@ impl Detector for Behaviour {
     /// Buckets that are written as before keep what is in them; those that are gone are forgotten as time passes.
     fn reload(&mut self, rulebook: &Rulebook) {
         self.plan = rulebook.behaviours.plan(self.scope);
+        self.asker = Asker::default();
     }
 
     fn entities(&self) -> usize {

@@ -1,10 +1,35 @@
 //! What an event is at a glance: worked out once for a batch, so that most detectors need not look at most events.
 
+use std::sync::OnceLock;
+
 use lapwing_model::{Detail, Event, Scope};
+
+/// The numbers of the detections that hold of an event, worked out by whoever needs them first.
+pub(crate) type Answers = OnceLock<Box<[u32]>>;
+
+/// Addresses are looked at so far; a longer one is odd by itself.
+const LONGEST: usize = 4096;
+
+const ODD: u8 = 1;
+const POINT: u8 = 2;
+const QUESTION: u8 = 4;
+
+const KINDS: [u8; 256] = {
+    let mut kinds = [0; 256];
+    let odd = b"%+'\"<>():;|\\$`{[";
+    let mut at = 0;
+    while at < odd.len() {
+        kinds[odd[at] as usize] = ODD;
+        at += 1;
+    }
+    kinds[b'.' as usize] = POINT;
+    kinds[b'?' as usize] = QUESTION;
+    kinds
+};
 
 /// One bit for each thing that holds of an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct Glance(u8);
+pub(crate) struct Glance(u16);
 
 impl Glance {
     pub(crate) const NOTHING: Glance = Glance(0);
@@ -22,7 +47,13 @@ impl Glance {
     pub(crate) const FLOW: Glance = Glance(32);
     /// A web request of which nobody knows who sent it.
     pub(crate) const ANONYMOUS: Glance = Glance(64);
-    pub(crate) const ANY: Glance = Glance(127);
+    /// A web request with a path below a name that begins with a point.
+    pub(crate) const HIDDEN: Glance = Glance(128);
+    /// A web request whose address holds a character that plain addresses lack: `%`, `+`, quotes, brackets, `..`, `:` and such.
+    pub(crate) const PAYLOAD: Glance = Glance(256);
+    /// A web request with a query.
+    pub(crate) const QUERY: Glance = Glance(512);
+    pub(crate) const ANY: Glance = Glance(1023);
 
     pub(crate) fn at(event: &Event) -> Glance {
         let web = match &event.detail {
@@ -33,7 +64,23 @@ impl Glance {
         let answered = if web.status >= 400 { Glance::REFUSED } else { Glance::GRANTED };
         let sent = if matches!(event.text(web.method), b"GET" | b"HEAD" | b"") { Glance::NOTHING } else { Glance::SENT };
         let anonymous = if event.keys.get(Scope::Client).is_none() { Glance::ANONYMOUS } else { Glance::NOTHING };
-        Glance::REQUEST.or(answered).or(sent).or(anonymous)
+        Glance::REQUEST.or(answered).or(sent).or(anonymous).or(Glance::of_address(event.text(web.target)))
+    }
+
+    /// What one look at the address of a web request shows.
+    fn of_address(target: &[u8]) -> Glance {
+        let seen = &target[..target.len().min(LONGEST)];
+        let all = seen.iter().fold(0, |all, &byte| all | KINDS[usize::from(byte)]);
+        let pairs = if all & POINT != 0 { seen } else { &[] };
+        // Branches would keep the compiler from comparing many pairs at once.
+        let (hidden, climbs) = pairs.windows(2).fold((false, false), |(hidden, climbs), pair| {
+            (hidden | (pair[0] == b'/') & (pair[1] == b'.'), climbs | (pair[0] == b'.') & (pair[1] == b'.'))
+        });
+        let long = target.len() > LONGEST;
+        let when = |holds: bool, glance: Glance| if holds { glance } else { Glance::NOTHING };
+        when(hidden, Glance::HIDDEN)
+            .or(when(all & ODD != 0 || climbs || long, Glance::PAYLOAD))
+            .or(when(all & QUESTION != 0 || long, Glance::QUERY))
     }
 
     pub(crate) const fn or(self, other: Glance) -> Glance {
@@ -44,5 +91,28 @@ impl Glance {
     #[inline]
     pub(crate) const fn meets(self, other: Glance) -> bool {
         self.0 & other.0 != 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn plain_addresses_are_not_odd_and_payloads_are() {
+        for (plain, query) in [("/", false), ("/blog/a-b_c.html?x=1&y=2", true), ("/p/1,2", false)] {
+            let glance = Glance::of_address(plain.as_bytes());
+            assert_eq!(glance, if query { Glance::QUERY } else { Glance::NOTHING }, "{plain}");
+        }
+        for odd in ["/?q=%27", "/../x", "/?q=<b>", "/?q=a'b", "/?x=a|b", "/a/..;/b"] {
+            assert!(Glance::of_address(odd.as_bytes()).meets(Glance::PAYLOAD), "{odd}");
+        }
+    }
+
+    #[test]
+    fn hidden_names_are_those_that_begin_with_a_point() {
+        for (target, hidden) in [("/.env", true), ("/a/.git/config", true), ("/", false), ("/a.b/c.html", false), ("", false)] {
+            assert_eq!(Glance::of_address(target.as_bytes()).meets(Glance::HIDDEN), hidden, "{target}");
+        }
     }
 }

@@ -5,8 +5,10 @@
 
 mod asked;
 
+use std::cell::Cell;
+
 pub use asked::{Asked, names};
-use lapwing_model::{Detail, Event, Field, Log, Value, Web};
+use lapwing_model::{Detail, Event, Field, Log, Origin, Value, Web};
 use lapwing_rules::{Body, Criteria, Fields, Item, LogSource, Pattern, Piece, Rule, RuleError, RuleSet, Test};
 
 /// Kinds of event, one bit each.
@@ -160,6 +162,8 @@ pub struct Router {
     dns: [Field; 3],
     audit: Field,
     identifier: Field,
+    /// The origin of the event before, and whether it is a proxy by its name.
+    origin: Cell<Option<(u64, bool)>>,
 }
 
 impl Default for Router {
@@ -172,6 +176,7 @@ impl Default for Router {
             dns: [other("record_type"), other("qtype_name"), other("dns.question.name")],
             audit: other("type"),
             identifier: other("SYSLOG_IDENTIFIER"),
+            origin: Cell::new(None),
         }
     }
 }
@@ -181,10 +186,28 @@ impl Router {
     pub fn kinds(&self, event: &Event) -> u64 {
         let own = if event.others.is_empty() { 0 } else { self.structured(event) };
         match &event.detail {
-            Detail::Web(web) => own | web_kinds(event, web),
+            Detail::Web(web) => own | self.web_kinds(event, web),
             Detail::Log(_) if own != 0 => own,
             Detail::Flow(_) => own | FIREWALL,
             Detail::Log(log) => self.log_kinds(event, log),
+        }
+    }
+
+    /// A request to somewhere else passed a proxy: it names the whole URL, or asks for a tunnel; or the log itself is a proxy's.
+    fn web_kinds(&self, event: &Event, web: &Web) -> Kinds {
+        let target = event.text(web.target);
+        let elsewhere = target.starts_with(b"http://") || target.starts_with(b"https://") || event.text(web.method) == b"CONNECT";
+        if elsewhere || is_proxy(event.text(event.service)) || self.is_of_proxy(&event.origin) { WEB | PROXY } else { WEB }
+    }
+
+    fn is_of_proxy(&self, origin: &Origin) -> bool {
+        match self.origin.get() {
+            Some((id, known)) if id == origin.id => known,
+            _ => {
+                let found = is_proxy(origin.name.as_bytes());
+                self.origin.set(Some((origin.id, found)));
+                found
+            }
         }
     }
 
@@ -245,12 +268,9 @@ fn of_program(program: &[u8]) -> Option<Kinds> {
     })
 }
 
-/// A request to somewhere else passed a proxy: it names the whole URL, or asks for a tunnel; or the log itself is a proxy's.
-fn web_kinds(event: &Event, web: &Web) -> Kinds {
-    let target = event.text(web.target);
-    let elsewhere = target.starts_with(b"http://") || target.starts_with(b"https://") || event.text(web.method) == b"CONNECT";
-    let named = |name: &[u8]| name.windows(5).any(|part| part == b"proxy" || part == b"squid");
-    if elsewhere || named(event.text(event.service)) || named(event.origin.name.as_bytes()) { WEB | PROXY } else { WEB }
+/// Whether somebody is a proxy by the name.
+fn is_proxy(name: &[u8]) -> bool {
+    name.windows(5).any(|part| part == b"proxy" || part == b"squid")
 }
 
 /// An event as the rules see it.

@@ -24,8 +24,7 @@ fn main() -> Result<(), Failed> {
     }
     let packed = builder.pack()?;
     std::fs::write(out, &packed)?;
-    let table = lapwing_enrich::Table::<u32>::read(&packed)?;
-    println!("{out}: {} bytes, {} runs of addresses, {} bytes of memory", packed.len(), table.len(), table.bytes());
+    println!("{out}: {} bytes", packed.len());
     Ok(())
 }
 

@@ -4,9 +4,10 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use lapwing_model::{Country, Detail, Event, Known, NetworkClass};
+use lapwing_model::{Detail, Event, Known, NetworkClass};
 
 use crate::Enrichment;
+use crate::builtin::Place;
 
 /// Addresses that are remembered.
 const RECENT: usize = 8192;
@@ -19,8 +20,8 @@ pub struct Enricher {
     tables: Arc<Enrichment>,
     /// By a part of the address's hash; a newer address takes the place of an older one.
     recent: Vec<Option<(IpAddr, Arc<Known>)>>,
-    /// What is known of many addresses alike: nothing but a country, an autonomous system and a class.
-    common: HashMap<(Option<Country>, u32, NetworkClass), Arc<Known>>,
+    /// What is known of many addresses alike.
+    common: HashMap<(NetworkClass, Place), Arc<Known>>,
 }
 
 impl Enricher {
@@ -70,22 +71,21 @@ impl Enricher {
     }
 
     fn look_up(&mut self, address: IpAddr) -> Arc<Known> {
+        let address = address.to_canonical();
+        let place = self.tables.whereabouts(address);
+        if let Some(common) = self.common.get(&place).filter(|_| self.tables.is_plain()) {
+            return common.clone();
+        }
         let known = self.tables.about(address);
-        let Known { network_class, country, domain: None, asset: None, .. } = known else {
-            return Arc::new(known);
-        };
-        let system = known.autonomous_system.as_ref().map_or(0, |system| system.number);
-        let key = (country, system, network_class);
-        // One system may go by several names.
-        if let Some(common) = self.common.get(&key).filter(|common| ***common == known) {
+        if let Some(common) = self.common.get(&place).filter(|common| ***common == known) {
             return common.clone();
         }
         if self.common.len() >= COMMON {
             self.common.clear();
         }
         let known = Arc::new(known);
-        if known.threats.is_empty() {
-            self.common.insert(key, known.clone());
+        if known.threats.is_empty() && known.asset.is_none() {
+            self.common.insert(place, known.clone());
         }
         known
     }

@@ -4,10 +4,11 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use lapwing_model::{Asset, AutonomousSystem, Country, Entity, Known, Network, NetworkClass, Scope, Threat, Timestamp};
+use lapwing_model::{Asset, Entity, Known, Network, NetworkClass, Scope, Threat, Timestamp};
 
+use crate::builtin::Place;
 use crate::database::{self, Database};
-use crate::{AllowList, Allowed, Assets, Indicator, List, Networks, Settings, builtin, class};
+use crate::{AllowList, Allowed, Assets, Indicator, List, Networks, Settings, class};
 
 /// Tables and lists. Without any, nothing is known.
 #[derive(Debug, Clone, Default)]
@@ -65,32 +66,32 @@ impl Enrichment {
     #[must_use]
     pub fn about(&self, address: IpAddr) -> Known {
         let address = address.to_canonical();
-        let mut known = Known { network_class: class(address), asset: self.assets.at(address).cloned(), ..Known::default() };
+        let (network_class, place) = self.whereabouts(address);
+        let mut known = Known { network_class, asset: self.assets.at(address).cloned(), ..Known::default() };
         known.threats.extend(self.threats.iter().filter_map(|list| {
             let entry = list.address(address)?.to_string().into();
             Some(Threat { list: list.name.as_ref().into(), entry })
         }));
         self.databases.iter().for_each(|database| database.add_to(&mut known, address));
-        if known.network_class == NetworkClass::Public {
-            let listed = usize::from(self.listed.get(address)).checked_sub(1).and_then(|listed| LISTED.get(listed));
-            known.network_class = listed.copied().unwrap_or_default();
-            self.add_builtin(&mut known, address);
-        }
+        known.country = known.country.or_else(|| place.country());
+        known.autonomous_system = known.autonomous_system.or_else(|| place.system());
         known
     }
 
-    fn add_builtin(&self, known: &mut Known, address: IpAddr) {
-        if !self.builtin {
-            return;
+    /// The class of an address and, of a public one, its place in the tables that come with Lapwing.
+    pub(crate) fn whereabouts(&self, address: IpAddr) -> (NetworkClass, Place) {
+        let class = class(address);
+        if class != NetworkClass::Public {
+            return (class, Place::default());
         }
-        if known.country.is_none() {
-            known.country = builtin::countries().get(address).and_then(|(_, code)| Country::new(code));
-        }
-        if known.autonomous_system.is_none() {
-            known.autonomous_system = builtin::systems()
-                .get(address)
-                .map(|(number, organization)| AutonomousSystem { number, organization: organization.into() });
-        }
+        let listed = usize::from(self.listed.get(address)).checked_sub(1).and_then(|listed| LISTED.get(listed));
+        let place = if self.builtin { Place::of(address) } else { Place::default() };
+        (listed.copied().unwrap_or(class), place)
+    }
+
+    /// Whether all that is known of any address follows from its whereabouts.
+    pub(crate) fn is_plain(&self) -> bool {
+        self.databases.is_empty() && self.assets.is_empty() && self.threats.is_empty()
     }
 
     /// What is known of somebody: of the address that acts, of a host's name.

@@ -5,6 +5,7 @@
 
 mod allow;
 mod assets;
+mod builder;
 mod builtin;
 mod class;
 mod database;
@@ -13,6 +14,8 @@ mod enrichment;
 mod indicator;
 mod list;
 mod networks;
+#[cfg(test)]
+mod packed;
 mod ranges;
 pub mod reverse;
 mod settings;
@@ -21,6 +24,7 @@ mod yaml;
 
 pub use allow::{AllowList, Allowed};
 pub use assets::Assets;
+pub use builder::Builder;
 pub use builtin::ATTRIBUTION;
 pub use class::class;
 pub use database::Database;
@@ -30,4 +34,4 @@ pub use indicator::{Indicator, NotUnderstood};
 pub use list::List;
 pub use networks::Networks;
 pub use settings::{ListSettings, NetworkLists, ReverseDns, Settings};
-pub use table::{Builder, Label, Table};
+pub use table::{Label, Table};

@@ -8,18 +8,18 @@ use crate::ranges::Ranges;
 
 /// Networks of both kinds and a number for each; `V::default()` stands for none.
 #[derive(Debug, Clone)]
-pub struct Networks<V> {
+pub struct Networks<V: Copy + 'static> {
     v4: Ranges<u32, V>,
     v6: Ranges<u128, V>,
 }
 
-impl<V> Default for Networks<V> {
+impl<V: Copy> Default for Networks<V> {
     fn default() -> Self {
         Networks { v4: Ranges::default(), v6: Ranges::default() }
     }
 }
 
-impl<V: Copy + Default + PartialEq> Networks<V> {
+impl<V: Copy + Default + PartialEq + 'static> Networks<V> {
     /// Of equal networks the first one counts.
     pub fn new(networks: impl IntoIterator<Item = (Network, V)>) -> Networks<V> {
         let (mut v4, mut v6) = (Vec::new(), Vec::new());

@@ -1,10 +1,16 @@
 //! What belongs to which run of addresses: sorted arrays, found by their first bits and then by halving.
 
-/// An address as a number.
-pub trait Key: Copy + Ord + Default {
+use std::borrow::Cow;
+
+/// An address as a number, or its bytes, which are in the same order.
+pub trait Key: Copy + Ord + 'static {
     /// The first `bits`.
     fn top(self, bits: u32) -> usize;
-    /// The next number, where there is one.
+}
+
+/// A number.
+pub trait Number: Key {
+    /// The next one, where there is one.
     fn next(self) -> Option<Self>;
 }
 
@@ -18,7 +24,9 @@ macro_rules! keys {
             fn top(self, bits: u32) -> usize {
                 (self >> (<$number>::BITS - bits)) as usize
             }
+        }
 
+        impl Number for $number {
             fn next(self) -> Option<Self> {
                 self.checked_add(1)
             }
@@ -26,31 +34,40 @@ macro_rules! keys {
     };
 }
 
-keys!(u32, u64, u128);
+keys!(u32, u128);
+
+impl<const N: usize> Key for [u8; N] {
+    fn top(self, bits: u32) -> usize {
+        const { assert!(N >= 4 && MOST_BITS <= 32) }
+        let first = u32::from_be_bytes([self[0], self[1], self[2], self[3]]);
+        first.top(bits)
+    }
+}
 
 /// From each start up to the next one holds one value; before the first start holds `V::default()`, which stands for nothing.
 ///
 /// A start takes the bytes of its key, a value its own; a look-up reads two words of the index, at most 256 KiB, and halves the few
 /// starts between them.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Ranges<K, V> {
-    starts: Vec<K>,
-    values: Vec<V>,
+pub struct Ranges<K: Key, V: Copy + 'static> {
+    starts: Cow<'static, [K]>,
+    values: Cow<'static, [V]>,
     /// For each value of the first bits, how many starts come before.
     index: Vec<u32>,
     bits: u32,
 }
 
-impl<K, V> Default for Ranges<K, V> {
+impl<K: Key, V: Copy> Default for Ranges<K, V> {
     fn default() -> Self {
-        Ranges { starts: Vec::new(), values: Vec::new(), index: Vec::new(), bits: LEAST_BITS }
+        Ranges { starts: Cow::default(), values: Cow::default(), index: Vec::new(), bits: LEAST_BITS }
     }
 }
 
-impl<K: Key, V: Copy + Default + PartialEq> Ranges<K, V> {
+impl<K: Key, V: Copy + Default + PartialEq + 'static> Ranges<K, V> {
     /// None where there are not as many values as starts, or the starts do not rise.
     #[must_use]
-    pub fn new(starts: Vec<K>, values: Vec<V>) -> Option<Ranges<K, V>> {
+    pub fn new(starts: impl Into<Cow<'static, [K]>>, values: impl Into<Cow<'static, [V]>>) -> Option<Ranges<K, V>> {
+        let (starts, values) = (starts.into(), values.into());
         let rises = starts.is_sorted_by(|a, b| a < b) && u32::try_from(starts.len()).is_ok();
         if !rises || starts.len() != values.len() {
             return None;
@@ -60,7 +77,7 @@ impl<K: Key, V: Copy + Default + PartialEq> Ranges<K, V> {
         }
         let bits = starts.len().ilog2().clamp(LEAST_BITS, MOST_BITS);
         let mut index = vec![0; (1 << bits) + 1];
-        for start in &starts {
+        for start in starts.iter() {
             index[start.top(bits) + 1] += 1;
         }
         for at in 1..index.len() {
@@ -71,7 +88,10 @@ impl<K: Key, V: Copy + Default + PartialEq> Ranges<K, V> {
 
     /// Runs that lie within one another or apart, as networks do: the innermost holds. Of equal runs the first one holds.
     #[must_use]
-    pub fn nested(mut runs: Vec<(K, K, V)>) -> Ranges<K, V> {
+    pub fn nested(mut runs: Vec<(K, K, V)>) -> Ranges<K, V>
+    where
+        K: Number,
+    {
         runs.sort_by_key(|&(first, last, _)| (first, std::cmp::Reverse(last)));
         runs.dedup_by_key(|&mut (first, last, _)| (first, last));
         let mut edges: Vec<(K, V)> = Vec::new();
@@ -87,7 +107,7 @@ impl<K: Key, V: Copy + Default + PartialEq> Ranges<K, V> {
         }
         close(&mut open, None, &mut edge);
         edges.dedup_by_key(|&mut (_, value)| value);
-        let (starts, values) = edges.into_iter().unzip();
+        let (starts, values): (Vec<K>, Vec<V>) = edges.into_iter().unzip();
         // Edges come in the order of their places, each place once.
         Ranges::new(starts, values).unwrap_or_default()
     }
@@ -115,14 +135,12 @@ impl<K: Key, V: Copy + Default + PartialEq> Ranges<K, V> {
     /// Bytes of memory taken.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        self.starts.capacity() * size_of::<K>()
-            + self.values.capacity() * size_of::<V>()
-            + self.index.capacity() * size_of::<u32>()
+        size_of_val(&*self.starts) + size_of_val(&*self.values) + size_of_val(&*self.index)
     }
 }
 
 /// Ends the runs that are over before `at`, or all.
-fn close<K: Key, V: Copy + Default>(open: &mut Vec<(K, V)>, at: Option<K>, edge: &mut impl FnMut(K, V)) {
+fn close<K: Number, V: Copy + Default>(open: &mut Vec<(K, V)>, at: Option<K>, edge: &mut impl FnMut(K, V)) {
     while let Some((last, _)) = open.pop_if(|(last, _)| at.is_none_or(|at| *last < at)) {
         let outer = open.last().map_or_else(V::default, |(_, value)| *value);
         if let Some(after) = last.next() {

@@ -3,10 +3,10 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use crate::clean::Clean;
 use crate::decode::{self, decode, once};
 use crate::marks::{self, marks};
 use crate::place::Place;
+use crate::recent::Recent;
 use crate::rule::{Check, Rule};
 use crate::rules::Rules;
 use crate::tokens;
@@ -35,7 +35,7 @@ pub struct Hit {
     pub matched: Vec<u8>,
 }
 
-/// Inspects requests. Owned by one thread. From one request to the next it remembers only values that it found clean:
+/// Inspects requests. Owned by one thread. From one request to the next it remembers only what it found of values:
 /// that saves looking at them again and never changes what is found.
 #[derive(Debug)]
 pub struct Inspector {
@@ -48,9 +48,9 @@ pub struct Inspector {
     /// Within a value that was found packed in another.
     packed: bool,
     scratch: Scratch,
-    clean: Clean,
-    /// An address was let pass since it is the site's own.
-    excused: bool,
+    recent: Recent<Box<[Hit]>>,
+    /// What was found depends on the site: an address is its own, or another's.
+    of_site: bool,
 }
 
 /// Buffers, kept from value to value.
@@ -78,8 +78,8 @@ impl Inspector {
             budget: BUDGET,
             packed: false,
             scratch,
-            clean: Clean::new(),
-            excused: false,
+            recent: Recent::new(),
+            of_site: false,
         }
     }
 
@@ -105,16 +105,46 @@ impl Inspector {
         &self.rules
     }
 
-    /// Looks at what comes again and again (methods, paths, queries, user agents, referrers), unless it was found clean not long ago.
+    /// Looks at what comes again and again (methods, paths, queries, user agents, referrers), unless it is known what is found of it.
     pub(crate) fn remembered(&mut self, place: Place, value: &[u8], look: impl FnOnce(&mut Inspector)) {
-        if value.is_empty() || self.clean.knows(place, value) {
+        if value.is_empty() {
             return;
         }
-        self.excused = false;
+        if let Some(known) = self.recent.find(place as u8, value) {
+            if !known.is_empty() {
+                let known = known.clone();
+                self.add(known);
+            }
+            return;
+        }
+        // What the request matched before hides nothing of the value.
+        let before = std::mem::take(&mut self.hits);
+        self.mark();
+        self.of_site = false;
         look(self);
-        // Only what was looked at in full, and is clean on any site: no rule was passed over since the request matched it before.
-        if self.hits.is_empty() && self.budget > 0 && !self.excused {
-            self.clean.learn(place, value);
+        let found = std::mem::replace(&mut self.hits, before);
+        self.mark();
+        // Only what was looked at in full, and is so on any site.
+        if self.budget > 0 && !self.of_site {
+            self.recent.learn(place as u8, value, found.as_slice().into());
+        }
+        self.add(found);
+    }
+
+    /// Notes for each rule that the request matched that it did.
+    fn mark(&mut self) {
+        self.fired.fill(0);
+        self.hits.iter().for_each(|hit| self.fired[hit.rule / 64] |= 1 << (hit.rule % 64));
+    }
+
+    /// Adds what was found of a value, but for rules that the request matched before.
+    fn add(&mut self, found: impl IntoIterator<Item = Hit>) {
+        for hit in found {
+            let (word, bit) = (hit.rule / 64, 1 << (hit.rule % 64));
+            if self.fired[word] & bit == 0 {
+                self.fired[word] |= bit;
+                self.hits.push(hit);
+            }
         }
     }
 
@@ -194,9 +224,8 @@ impl Inspector {
         match &rule.check {
             Check::Text(regex) if rule.foreign => {
                 let found = regex.get()?.captures(text)?;
-                let host = found.get(1)?;
-                let own = own(&self.host, host.as_bytes());
-                self.excused |= own;
+                self.of_site = true;
+                let own = own(&self.host, found.get(1)?.as_bytes());
                 found.get(0).map(|all| all.range()).filter(|_| !own)
             }
             // Whether it matches costs half of where.

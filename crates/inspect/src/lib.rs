@@ -6,7 +6,6 @@
 //! `signatures/*.yml`.
 
 mod body;
-mod clean;
 pub mod decode;
 mod examples;
 mod fault;
@@ -14,6 +13,7 @@ mod inspector;
 mod literals;
 pub mod marks;
 mod place;
+mod recent;
 mod rule;
 mod rules;
 mod split;
@@ -25,6 +25,7 @@ pub use examples::{Broken, broken};
 pub use fault::Fault;
 pub use inspector::{Hit, Inspector};
 pub use place::Place;
+pub use recent::Recent;
 pub use rule::Rule;
 pub use rules::Rules;
 pub use verdict::{ALERT, Found, conclude};

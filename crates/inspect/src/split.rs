@@ -6,6 +6,9 @@ use crate::place::Place;
 /// Parameters looked at one by one; what follows is looked at as one value.
 pub(crate) const MOST: usize = 256;
 
+/// Methods that nothing can be wrong with.
+const USUAL: [&[u8]; 3] = [b"GET", b"POST", b"HEAD"];
+
 impl Inspector {
     /// A request's target as asked for: path, and query after `?`.
     pub fn target(&mut self, target: &[u8]) {
@@ -18,6 +21,9 @@ impl Inspector {
 
     /// A request's method, or the line of one that is malformed.
     pub fn line(&mut self, line: &[u8]) {
+        if USUAL.contains(&line) {
+            return;
+        }
         self.remembered(Place::Line, line, |this| this.value(Place::Line, b"", line));
     }
 

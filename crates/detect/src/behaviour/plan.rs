@@ -1,15 +1,14 @@
-//! The behaviours of one scope, compiled: rule sets answer which detections hold of an event, roles say what follows.
+//! The behaviours of one scope, compiled: roles say what follows where a detection holds of an event.
 
 use std::sync::Arc;
 
 use lapwing_model::{Event, Field, Scope, Value, hash};
-use lapwing_rules::{Position, Rule, RuleError, RuleSet};
+use lapwing_rules::{Position, Rule, RuleError};
 
+use super::detections::Detections;
 use super::run::lines;
 use super::scenario::{self, SCOPES, Scenario, Written};
-use super::when::When;
 use crate::glance::Glance;
-use crate::logsource::{self, Asked};
 
 /// All behaviours, compiled per scope. Immutable and shared by all partitions.
 #[derive(Debug, Default)]
@@ -21,27 +20,17 @@ pub struct Behaviours {
 #[derive(Debug)]
 pub(super) struct Plan {
     pub(super) scope: Scope,
-    /// In the order of [`When::ALL`].
-    pub(super) groups: Vec<Group>,
+    /// Those of all scopes.
+    pub(super) detections: Arc<Detections>,
+    /// For each detection, what its match does.
+    pub(super) roles: Vec<Vec<Role>>,
     /// What an event must be for any of them.
     pub(super) glance: Glance,
-    /// Some of the groups need a look at the address.
-    pub(super) looks: bool,
+    /// What an event must be for any of them that has to be asked.
+    pub(super) asks: Glance,
     pub(super) buckets: Vec<Counted>,
     /// Some of the buckets cover their entity.
     pub(super) covers: bool,
-}
-
-/// Detections that look at the same events.
-#[derive(Debug)]
-pub(super) struct Group {
-    pub(super) when: When,
-    pub(super) set: RuleSet,
-    pub(super) fields: Vec<Asked>,
-    /// For each rule of the set, what its match does.
-    pub(super) roles: Vec<Vec<Role>>,
-    /// All its rules hold whenever `when` does.
-    pub(super) certain: bool,
 }
 
 /// A bucket, and what is worked out of it beforehand.
@@ -80,12 +69,18 @@ impl Behaviours {
                 false
             }
         });
-        let plans = SCOPES.iter().filter_map(|(_, scope)| Plan::new(*scope, &all, &mut errors)).map(Arc::new).collect();
+        let detections = Arc::new(Detections::new(&all, &mut errors));
+        let plans = SCOPES.iter().filter_map(|(_, scope)| Plan::new(*scope, &all, &detections, &mut errors)).map(Arc::new).collect();
         (Behaviours { plans }, errors)
     }
 
     pub(super) fn plan(&self, scope: Scope) -> Option<Arc<Plan>> {
         self.plans.iter().find(|plan| plan.scope == scope).cloned()
+    }
+
+    /// The detections of all scopes; none where there are no behaviours.
+    pub(super) fn detections(&self) -> Option<&Detections> {
+        self.plans.first().map(|plan| &*plan.detections)
     }
 
     /// The names of all buckets, in the order of their scopes.
@@ -110,17 +105,18 @@ impl Behaviours {
 }
 
 impl Plan {
-    fn new(scope: Scope, all: &[Written], errors: &mut Vec<RuleError>) -> Option<Plan> {
-        let mine = |written: &Written| written.scenarios.iter().any(|scenario| scenario.scope == scope);
+    fn new(scope: Scope, all: &[Written], detections: &Arc<Detections>, errors: &mut Vec<RuleError>) -> Option<Plan> {
         let scenarios = || all.iter().flat_map(|written| written.scenarios.iter().map(move |scenario| (&written.rule, scenario)));
         let scenarios = || scenarios().filter(|(_, scenario)| scenario.scope == scope);
-        let asked: Vec<&str> = scenarios().flat_map(|(_, s)| [&s.drain, &s.then]).flatten().map(String::as_str).collect();
-        let named = |rule: &Rule| rule.name.as_deref().is_some_and(|name| asked.contains(&name));
-        let needed: Vec<&Written> = all.iter().filter(|written| mine(written) || named(&written.rule)).collect();
-        let groups: Vec<Group> = When::ALL.iter().filter_map(|(_, when)| Group::new(*when, &needed, errors)).collect();
-        let looks = groups.iter().any(|group| matches!(group.when, When::Hidden | When::Payload | When::Query));
-        let glance = groups.iter().fold(Glance::NOTHING, |all, group| all.or(group.when.glance()));
-        let mut plan = Plan { scope, groups, glance, looks, buckets: Vec::new(), covers: scenarios().any(|(_, scenario)| scenario.covers) };
+        let mut plan = Plan {
+            scope,
+            detections: Arc::clone(detections),
+            roles: vec![Vec::new(); detections.len()],
+            glance: Glance::NOTHING,
+            asks: Glance::NOTHING,
+            buckets: Vec::new(),
+            covers: scenarios().any(|(_, scenario)| scenario.covers),
+        };
         for (rule, scenario) in scenarios() {
             if let Err(message) = plan.add(rule, scenario) {
                 let (file, message) = (Arc::clone(&rule.file), format!("the bucket '{}': {message}", scenario.name));
@@ -128,7 +124,19 @@ impl Plan {
                 errors.push(RuleError { file, line, column, message, help: None, waits: false });
             }
         }
+        plan.look();
         (!plan.buckets.is_empty()).then_some(plan)
+    }
+
+    /// Notes what events must be for the detections that have a role.
+    fn look(&mut self) {
+        let detections = Arc::clone(&self.detections);
+        for (number, (glance, _)) in (0..).zip(detections.iter()).filter(|(number, _)| !self.roles[*number as usize].is_empty()) {
+            self.glance = self.glance.or(glance);
+            if !detections.is_certain(number) {
+                self.asks = self.asks.or(glance);
+            }
+        }
     }
 
     fn add(&mut self, rule: &Rule, scenario: &Scenario) -> Result<(), String> {
@@ -150,19 +158,18 @@ impl Plan {
         let (gate, opens) = self.gates(scenario)?;
         let number = self.buckets.len();
         let roles = [(Some(fill), Role::Fill(number)), (drain, Role::Drain(number)), (then, Role::Then(number))];
-        for (place, role) in roles {
-            if let Some((group, rule)) = place {
-                self.groups[group].roles[rule].push(role);
+        for (detection, role) in roles {
+            if let Some(detection) = detection {
+                self.roles[detection].push(role);
             }
         }
         self.buckets.push(Counted { salt: salt(scenario), scenario: scenario.clone(), gate, opens });
         Ok(())
     }
 
-    /// The group and number of the first rule that fits.
-    fn find(&self, fits: impl Fn(&Rule) -> bool) -> Option<(usize, usize)> {
-        let mut groups = self.groups.iter().enumerate();
-        groups.find_map(|(number, group)| Some((number, group.set.rules().iter().position(&fits)?)))
+    /// The number of the first detection that fits.
+    fn find(&self, fits: impl Fn(&Rule) -> bool) -> Option<usize> {
+        self.detections.iter().position(|(_, rule)| fits(rule))
     }
 
     /// The bit of the gate that it needs, and the bit that it opens.
@@ -173,20 +180,6 @@ impl Plan {
         let gate = gates().find(|counted| counted.scenario.name == *name);
         let gate = gate.ok_or(format!("there is no gate '{name}' before it, of the same scope"))?;
         Ok((gate.opens, opens))
-    }
-}
-
-impl Group {
-    fn new(when: When, needed: &[&Written], errors: &mut Vec<RuleError>) -> Option<Group> {
-        let rules: Vec<Rule> = needed.iter().filter(|written| written.when == when).map(|written| written.rule.clone()).collect();
-        if rules.is_empty() {
-            return None;
-        }
-        let (set, wrong) = RuleSet::compile(rules);
-        errors.extend(wrong);
-        let fields = logsource::fields(&set);
-        let certain = set.rules().iter().all(|rule| rule.detection().is_some_and(|detection| when.implies(detection)));
-        Some(Group { when, certain, fields, roles: vec![Vec::new(); set.rules().len()], set })
     }
 }
 

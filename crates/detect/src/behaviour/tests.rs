@@ -5,10 +5,8 @@ use lapwing_model::{Event, Finding, Origin, Position, Record, Scope, Timestamp};
 use lapwing_parse::Parser;
 
 use super::plan::Role;
-use super::when::Look;
 use crate::behaviour::BUILTIN;
-use crate::glance::Glance;
-use crate::logsource::Seen;
+use crate::glance::{Answers, Glance};
 use crate::testing::{judge, observe, setup};
 use crate::{Findings, Setup, Shard};
 
@@ -70,19 +68,18 @@ fn every_builtin_behaviour_has_runs_that_overflow_it_and_runs_that_do_not() {
 #[test]
 fn every_builtin_detection_matches_the_lines_it_says_and_no_others() {
     let behaviours = setup().rulebook.behaviours;
-    let plans: Vec<_> = [Scope::Client, Scope::Source].iter().filter_map(|&scope| behaviours.plan(scope)).collect();
-    for group in plans.iter().flat_map(|plan| &plan.groups) {
-        for (number, rule) in group.set.rules().iter().enumerate() {
-            assert!(!rule.tests.is_empty(), "{} has no tests", rule.title);
-            let matches = |line: &String| {
-                let (events, mut matched) = (read(std::slice::from_ref(line)), Vec::new());
-                let seen = Seen { event: &events[0], fields: &group.fields, kinds: u64::MAX };
-                group.set.matches(&mut super::Scratch::new(), &seen, &mut matched);
-                group.when.holds(Glance::at(&events[0]), Look::at(&events[0])) && matched.contains(&number)
-            };
-            rule.tests.matching.iter().for_each(|line| assert!(matches(line), "{} does not match {line}", rule.title));
-            rule.tests.not_matching.iter().for_each(|line| assert!(!matches(line), "{} matches {line}", rule.title));
-        }
+    let plan = behaviours.plan(Scope::Client).expect("clients have behaviours");
+    let detections = &plan.detections;
+    for (number, (_, rule)) in (0..).zip(detections.iter()) {
+        assert!(!rule.tests.is_empty(), "{} has no tests", rule.title);
+        let matches = |line: &String| {
+            let event = &read(std::slice::from_ref(line))[0];
+            let (glance, answers) = (Glance::at(event), Answers::new());
+            detections.certain(glance).any(|certain| certain == number)
+                || detections.asked(event, glance, &answers, &mut super::Asker::default()).contains(&number)
+        };
+        rule.tests.matching.iter().for_each(|line| assert!(matches(line), "{} does not match {line}", rule.title));
+        rule.tests.not_matching.iter().for_each(|line| assert!(!matches(line), "{} matches {line}", rule.title));
     }
 }
 
@@ -90,8 +87,9 @@ fn every_builtin_detection_matches_the_lines_it_says_and_no_others() {
 fn a_detection_without_buckets_only_plays_the_roles_it_is_asked_for() {
     let plan = setup().rulebook.behaviours.plan(Scope::Client).expect("clients have behaviours");
     let is_granted = |rule: &lapwing_rules::Rule| rule.name.as_deref() == Some("web-login-granted");
-    let mut roles = plan.groups.iter().filter_map(|group| Some(&group.roles[group.set.rules().iter().position(is_granted)?]));
-    assert!(roles.next().expect("there").iter().all(|role| matches!(role, Role::Then(_) | Role::Drain(_))));
+    let number = plan.detections.iter().position(|(_, rule)| is_granted(rule)).expect("there");
+    assert!(!plan.roles[number].is_empty());
+    assert!(plan.roles[number].iter().all(|role| matches!(role, Role::Then(_) | Role::Drain(_))));
     assert!(!setup().rulebook.rules.rules().iter().any(|rule| BUILTIN.iter().any(|(file, _)| *file == &*rule.file)), "none is a rule besides");
 }
 
