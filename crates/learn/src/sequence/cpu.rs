@@ -122,7 +122,7 @@ fn twice_rounded(x: f32, y: f32, z: f32) -> f32 {
     // Towards what was lost: away from zero where it has the sign of the sum.
     let step = if (lost > 0.0) == (sum > 0.0) { 1 } else { u64::MAX };
     // Not so where nothing was lost, or infinities were added, which is told by NaN.
-    let inexact = lost > 0.0 || lost < 0.0;
+    let inexact = lost.abs() > 0.0;
     let odd = if inexact && bits & 1 == 0 { bits.wrapping_add(step) } else { bits };
     f64::from_bits(odd) as f32
 }
@@ -198,7 +198,7 @@ mod tests {
     /// Any bits, or numbers so near to each other that the last bits of sums decide.
     fn number(n: u64, like: bool) -> f32 {
         let bits = mix(n, 5) as u32;
-        f32::from_bits(if like { bits & 0x807f_ffff | (0x3f00_0000 + ((bits >> 3) % 28 << 23)) } else { bits })
+        f32::from_bits(if like { bits & 0x807f_ffff | (0x3f00_0000 + (((bits >> 3) % 28) << 23)) } else { bits })
     }
 
     #[test]
