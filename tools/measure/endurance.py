@@ -31,7 +31,7 @@ def application(draw, at):
 
 
 def login(draw, at):
-    when = time.strftime("%b %d %H:%M:%S", time.gmtime(at))
+    when = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(at))
     return f"{when} host{draw.randint(0, 3000)} sshd[{draw.randint(1, 65535)}]: Failed password for {draw.choice(WORDS)} from {address(draw)} port {draw.randint(1024, 65535)} ssh2"
 
 

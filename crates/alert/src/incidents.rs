@@ -8,11 +8,13 @@
 mod ties;
 mod title;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use lapwing_model::{Anomaly, AnomalyId, Entity, Incident, Scope, Severity, Stage, Step, Timestamp};
 use serde::{Deserialize, Serialize};
+
+use self::ties::Ties;
 
 /// When anomalies make an incident.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -39,22 +41,25 @@ pub struct Incidents {
     open: BTreeMap<AnomalyId, Open>,
     by_last: BTreeSet<(Timestamp, AnomalyId)>,
     /// Whose story it is.
-    owners: HashMap<u64, AnomalyId>,
+    owners: Ties,
     /// Whom a story's anomalies touched.
-    touched: HashMap<u64, AnomalyId>,
+    touched: Ties,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
 struct Open {
     incident: Incident,
-    /// Anomalies of it that the timeline has no room for.
+    /// Anomalies of it that the timeline has no room for, and that are counted.
     beyond: BTreeSet<AnomalyId>,
 }
+
+/// Anomalies beyond its timeline that a story counts: further ones would only make it "more than a thousand more".
+const MOST_BEYOND: usize = 1000;
 
 impl Incidents {
     #[must_use]
     pub fn new(settings: IncidentSettings) -> Incidents {
-        let (owners, touched) = (HashMap::new(), HashMap::new());
+        let (owners, touched) = (Ties::default(), Ties::default());
         Incidents { settings, open: BTreeMap::new(), by_last: BTreeSet::new(), owners, touched }
     }
 
@@ -71,21 +76,21 @@ impl Incidents {
         add(open, anomaly, own.clone(), self.settings.timeline_limit);
         self.by_last.insert((open.incident.last, id));
         for claim in ties::claims(&own) {
-            self.owners.insert(claim, id);
+            self.owners.tie(claim, id);
         }
         for other in &anomaly.related {
-            self.touched.insert(ties::key(other), id);
+            self.touched.tie(ties::key(other), id);
         }
         Some(&open.incident).filter(|incident| is_story(incident))
     }
 
     fn story_of(&self, own: &Entity, anomaly: &Anomaly) -> Option<AnomalyId> {
-        let owned = || ties::of(own, anomaly).into_iter().find_map(|tie| self.owners.get(&tie));
+        let owned = || ties::of(own, anomaly).into_iter().find_map(|tie| self.owners.get(tie));
         let met = || {
-            let id = self.touched.get(&ties::key(own))?;
-            self.open.get(id).filter(|open| open.incident.severity >= Severity::Medium).map(|_| id)
+            let id = self.touched.get(ties::key(own))?;
+            self.open.get(&id).filter(|open| open.incident.severity >= Severity::Medium).map(|_| id)
         };
-        owned().or_else(met).copied().filter(|id| self.open.contains_key(id))
+        owned().or_else(met).filter(|id| self.open.contains_key(id))
     }
 
     fn begin(&mut self, anomaly: &Anomaly) -> AnomalyId {
@@ -121,9 +126,8 @@ impl Incidents {
     fn close(&mut self, id: AnomalyId) {
         if let Some(open) = self.open.remove(&id) {
             self.by_last.remove(&(open.incident.last, id));
-            // Both hold no more than the anomalies of open stories put there.
-            self.owners.retain(|_, of| *of != id);
-            self.touched.retain(|_, of| *of != id);
+            self.owners.untie(id);
+            self.touched.untie(id);
         }
     }
 
@@ -151,10 +155,11 @@ fn add(Open { incident, beyond }: &mut Open, anomaly: &Anomaly, own: Entity, lim
     match incident.timeline.iter().position(|known| known.anomaly == anomaly.id) {
         Some(at) => incident.timeline[at] = step,
         None if incident.timeline.len() < limit.max(1) => incident.timeline.push(step),
-        None => {
+        None if beyond.len() < MOST_BEYOND => {
             beyond.insert(anomaly.id);
             incident.more = beyond.len() as u64;
         }
+        None => {}
     }
     incident.timeline.sort_by_key(|step| (step.time, step.anomaly));
     if !incident.entities.contains(&own) && incident.entities.len() < limit {
@@ -317,5 +322,23 @@ mod tests {
         }
         assert_eq!(incidents.take(&anomaly(2000, "xss", "c499", 1, Severity::Low)).map(|incident| incident.more), Some(8));
         assert!(revived.load(&state[..state.len() / 2]).is_err());
+    }
+
+    #[test]
+    fn one_story_that_never_ends_stays_within_its_limits() {
+        let mut incidents = Incidents::new(IncidentSettings::default());
+        let mut sizes = Vec::new();
+        for number in 0..20_000 {
+            let attacker = format!("2001:db8:0:1::{:x}", number % 4096);
+            let next = anomaly(number, "port-scan", &attacker, number as i64, Severity::High);
+            let story = incidents.take(&of_victim(next, &format!("v{number}"))).map(|story| story.more);
+            if number % 10_000 == 9_999 {
+                let mut state = Vec::new();
+                incidents.save(&mut state);
+                sizes.push((state.len() / 1024, story));
+            }
+        }
+        assert_eq!(sizes[0], sizes[1]);
+        assert_eq!(sizes[0].1, Some(MOST_BEYOND as u64));
     }
 }

@@ -6,17 +6,21 @@
 //! that rules object to: detectors do not see each other's findings. So what keeps coming becomes ordinary here; rules do not forget.
 //! Until [`Settings::mature_after`] events it counts less: one in ten thousand is not known before there were that many.
 //!
-//! Off by default: cuts lie within the ranges that were seen, so on web requests, most of whose features take few values, a request far
-//! outside of all scores little above a rare ordinary one. [`super::half_space`] tells such a one; switch this on for features that
-//! spread (sizes, durations, rates), and look at what it tells.
+//! Cuts lie within the ranges that were seen; a value far beyond the range of all remembered rows raises the score ([`beyond`]).
+//!
+//! Off by default: on web requests, most of whose features take few values, an odd request scores little above a rare ordinary one.
+//! Switch this on for features that spread (sizes, durations, rates, numbers of your own), and look at what it tells.
 //!
 //! Rows are learned in blocks of 256 that begin at fixed counts, so that scores do not depend on batches. Memory: 4 KiB a tree and
 //! 64 B a remembered row, about 600 KiB for each kind of event, and a client's 100 B 8,192 times.
+
+mod beyond;
 
 use lapwing_learn::{AlertRateSettings, ForestSettings, Rows, StreamingForest, StreamingForestSettings};
 use lapwing_model::Scope;
 use serde::{Deserialize, Serialize};
 
+use self::beyond::Ranges;
 use crate::features::{Model, Speaks, Watch};
 use crate::{Detector, Events, Family, Findings, Kind, Setup};
 
@@ -57,42 +61,65 @@ const REBUILT_EVERY: u64 = 100_000;
 /// Rows walk down a tree together; so few would wait alone, and one row walks down several trees at once instead.
 const FEW: usize = 4;
 
-struct Forest(Watch<StreamingForest>);
+struct Forest(Watch<Grown>);
 
-fn watch(setup: &Setup) -> Watch<StreamingForest> {
+/// A forest, and the ranges of what it remembers.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(from = "StreamingForest")]
+struct Grown {
+    forest: StreamingForest,
+    #[serde(skip)]
+    ranges: Ranges,
+}
+
+impl From<StreamingForest> for Grown {
+    fn from(forest: StreamingForest) -> Grown {
+        let ranges = Ranges::of(forest.remembered());
+        Grown { forest, ranges }
+    }
+}
+
+fn watch(setup: &Setup) -> Watch<Grown> {
     let Settings { rate, least_effect, least_score, mature_after, .. } = setup.settings.iforest;
     let rate = AlertRateSettings { target: rate, least_effect, least_score, half_life: 50_000.0, ..AlertRateSettings::default() };
     let speaks = Speaks { detector: KIND.name, class: "behavioural", rate, mature_after, weight: 1.0 };
     Watch::new(speaks, &setup.settings.features, Box::new(grown))
 }
 
-fn grown(width: usize) -> StreamingForest {
+fn grown(width: usize) -> Grown {
     let forest = ForestSettings { trees: TREES, ..ForestSettings::default() };
     let (half_life, rebuild_every) = (Some(HALF_LIFE), REBUILT_EVERY);
-    StreamingForest::new(width, StreamingForestSettings { forest, half_life, rebuild_every, ..StreamingForestSettings::default() })
+    let settings = StreamingForestSettings { forest, half_life, rebuild_every, ..StreamingForestSettings::default() };
+    Grown::from(StreamingForest::new(width, settings))
 }
 
-impl Model for StreamingForest {
+impl Model for Grown {
     fn score(&mut self, rows: Rows<'_>, scores: &mut Vec<f32>) {
-        match self.forest() {
+        match self.forest.forest() {
             Some(forest) if rows.len() >= FEW => forest.score_rows(rows, scores),
             forest => {
                 scores.clear();
                 scores.extend(rows.iter().map(|row| forest.map_or(f32::NAN, |forest| forest.score(row))));
             }
         }
+        scores.iter_mut().zip(rows.iter()).for_each(|(score, row)| *score = self.ranges.raised(*score, row));
     }
 
     fn learn(&mut self, rows: Rows<'_>) {
-        rows.iter().for_each(|row| StreamingForest::learn(self, row));
+        rows.iter().for_each(|row| self.forest.learn(row));
+        self.ranges = Ranges::of(self.forest.remembered());
     }
 
     fn remembered(&self) -> Rows<'_> {
-        StreamingForest::remembered(self)
+        self.forest.remembered()
     }
 
     fn weigh(&self, row: &[f32]) -> Vec<f32> {
-        self.forest().map(|forest| forest.explain(row)).unwrap_or_default()
+        let mut weights = self.forest.forest().map(|forest| forest.explain(row)).unwrap_or_default();
+        let heaviest = weights.iter().copied().fold(0.0, f32::max);
+        // What lies beyond comes first.
+        weights.iter_mut().zip(self.ranges.beyond(row)).for_each(|(weight, beyond)| *weight += 2.0 * heaviest * beyond);
+        weights
     }
 }
 
@@ -160,6 +187,28 @@ mod tests {
     #[test]
     fn one_more_of_what_is_ordinary_is_not_told() {
         assert_eq!(told(ordinary(6000), usual(6001)), []);
+    }
+
+    /// A job's line with a number that only it has.
+    fn job(n: u64, depth: u64) -> Event {
+        read(&format!(
+            "{{\"timestamp\":{},\"level\":\"INFO\",\"service\":\"worker\",\"queue_depth\":{depth},\"message\":\"job done\"}}",
+            1_760_000_000 + n
+        ))
+    }
+
+    #[test]
+    fn a_field_of_ones_own_far_beyond_all_before_is_told_by_name() {
+        let mut setup = crate::testing::setup();
+        setup.settings.features.log.0.push(crate::features::Feature::named(1, "number(queue_depth)").expect("a feature"));
+        let mut forest = Forest(watch(&setup));
+        let usual: Vec<_> = (0..6000).map(|n| job(n, 10 + n * 7919 % 23)).collect();
+        usual.chunks(1000).for_each(|chunk| {
+            observe(&mut forest, chunk);
+        });
+        let told = observe(&mut forest, &[job(6000, 900)]);
+        assert!(told.len() == 1 && told[0].observed.starts_with("queue_depth 900"), "{told:?}");
+        assert_eq!(told[0].expected.split(',').next(), Some("queue_depth 11 to 31"));
     }
 
     #[test]

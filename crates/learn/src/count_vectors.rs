@@ -16,11 +16,13 @@
 //! is trusted the limit is Tukey's outer fence. Neither is ever below a floor.
 
 mod limit;
+mod nearest;
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use self::nearest::Nearest;
 use crate::mix::mix;
 
 /// What bounds the memory, and when something is a surprise.
@@ -28,7 +30,7 @@ use crate::mix::mix;
 pub struct CountVectorSettings {
     /// Different bags remembered; the rarest goes first.
     pub vectors: usize,
-    /// Different items whose counts are learned.
+    /// Different items whose counts are learned; further ones are one item, which a bag holds as often as it has of them.
     pub items: usize,
     /// Bags after which what was learned counts half.
     pub memory: u64,
@@ -110,6 +112,12 @@ struct Measured {
 /// Counts are told apart exactly up to this; above, to an eighth.
 const EXACT: u32 = 16;
 
+/// Stands for all items beyond those that are learned.
+const FURTHER: u64 = u64::MAX;
+
+/// Finding the limit may cost so many distances for each bag that is learned.
+const DISTANCES_A_BAG: u64 = 512;
+
 /// Large counts are rounded, so that a bag with 1,000 of an item is not another with 1,001.
 #[must_use]
 pub fn rounded(count: u32) -> u32 {
@@ -176,8 +184,8 @@ impl CountVectors {
             self.fade();
         }
         self.learned += 1;
-        let counts = self.slotted(bag);
-        let hash = hash(bag);
+        bag.iter().for_each(|&(key, _)| self.enter(key));
+        let Measured { counts, hash, .. } = self.measure(bag);
         match self.find(hash, &counts) {
             Some(at) => {
                 let known = &mut self.known[at];
@@ -192,7 +200,7 @@ impl CountVectors {
                 known.times = known.times.saturating_add(1);
                 known.last = self.learned;
             }
-            None => self.remember(counts, hash, trusted),
+            None => self.remember(counts.into(), hash, trusted),
         }
         self.bags += 1;
         if self.learned >= self.due {
@@ -234,13 +242,26 @@ impl CountVectors {
         }
     }
 
+    /// What the surprise of a bag cannot exceed while everything may still come to it. Looks at no other bag.
+    #[must_use]
+    pub fn most_surprise(&self, bag: &[(u64, u32)]) -> f32 {
+        let measured = self.measure(bag);
+        let known = measured.counts.iter().map(|&(slot, _)| self.items[slot as usize].weight);
+        if self.known.is_empty() {
+            f32::INFINITY
+        } else {
+            known.fold(self.distance_of_unknown(&measured), |sum, weight| sum + weight)
+        }
+    }
+
     /// In what a bag differs from the commonest bag that lies no further from it than `within`, the heaviest first.
     pub fn differences(&self, bag: &[(u64, u32)], within: f32, open: impl Fn(u64) -> bool) -> Vec<Difference> {
         let measured = self.measure(bag);
         let open: Vec<bool> = self.items.iter().map(|item| open(item.key)).collect();
         let ordinary = self.known.iter().filter(|known| self.says(known));
         let unknown = self.distance_of_unknown(&measured);
-        let near = ordinary.filter(|known| self.distance(unknown, &measured, &known.counts, &open) <= within + 1e-3);
+        let near =
+            ordinary.filter(|known| self.distance(unknown, &measured, &known.counts, &open, f32::INFINITY) <= within + 1e-3);
         let near = near.max_by_key(|known| (known.times, std::cmp::Reverse(known.hash)));
         let mut found: Vec<_> = measured
             .unknown
@@ -253,6 +274,7 @@ impl CountVectors {
                 let item = &self.items[slot as usize];
                 found.push(Difference { item: item.key, observed, expected, weight: item.weight });
             }
+            true
         });
         found.sort_by(|a, b| b.weight.total_cmp(&a.weight).then(a.item.cmp(&b.item)));
         found
@@ -281,32 +303,32 @@ impl CountVectors {
         -(0.5 / (self.basis() as f64 + 1.0)).ln() as f32
     }
 
-    /// Items by their slots, new ones entered as far as there is room.
-    fn slotted(&mut self, bag: &[(u64, u32)]) -> Box<[(u32, u32)]> {
-        let mut counts = Vec::with_capacity(bag.len());
-        for &(key, count) in bag {
-            let slot = match self.slots.get(&key) {
-                Some(&slot) => slot,
-                None if self.items.len() < self.settings.items => {
-                    self.items.push(Item { key, held: Vec::new(), weight: self.weight_of_unknown() });
-                    self.slots.insert(key, self.items.len() as u32 - 1);
-                    self.items.len() as u32 - 1
-                }
-                None => continue,
-            };
-            counts.push((slot, rounded(count)));
+    fn has_room(&self) -> bool {
+        self.items.len() + 1 < self.settings.items
+    }
+
+    /// Gives an item a slot as long as there is room, and then one to all further items.
+    fn enter(&mut self, key: u64) {
+        let key = if self.has_room() || self.slots.contains_key(&key) { key } else { FURTHER };
+        if self.settings.items > 0 && !self.slots.contains_key(&key) {
+            self.slots.insert(key, self.items.len() as u32);
+            self.items.push(Item { key, held: Vec::new(), weight: self.weight_of_unknown() });
         }
-        counts.sort_unstable();
-        counts.into()
     }
 
     fn measure(&self, bag: &[(u64, u32)]) -> Measured {
-        let mut measured = Measured { counts: Vec::with_capacity(bag.len()), unknown: Vec::new(), hash: hash(bag) };
+        let further = if self.has_room() { None } else { self.slots.get(&FURTHER) };
+        let mut measured = Measured { counts: Vec::with_capacity(bag.len()), unknown: Vec::new(), hash: 0 };
+        let mut beyond = 0;
         for &(key, count) in bag {
             match self.slots.get(&key) {
-                Some(&slot) => measured.counts.push((slot, rounded(count))),
+                Some(&slot) => measured.hold(slot, key, count),
+                None if further.is_some() => beyond += 1,
                 None => measured.unknown.push((key, count)),
             }
+        }
+        if let Some(&slot) = further.filter(|_| beyond > 0) {
+            measured.hold(slot, FURTHER, beyond);
         }
         measured.counts.sort_unstable();
         measured
@@ -360,18 +382,21 @@ impl CountVectors {
                 continue;
             }
             let bag: Vec<_> = known.counts.iter().map(|&(slot, count)| (old[slot as usize].key, count)).collect();
-            let counts = self.slotted(&bag);
+            bag.iter().for_each(|&(key, _)| self.enter(key));
+            let Measured { counts, hash, .. } = self.measure(&bag);
             self.bags += u64::from(times);
             self.trusted += if known.trusted { u64::from(times) } else { 0 };
-            self.index.insert(known.hash, self.known.len() as u32);
-            self.known.push(Known { counts, times, ..known });
+            self.index.insert(hash, self.known.len() as u32);
+            self.known.push(Known { counts: counts.into(), hash, times, ..known });
         }
         self.due = self.learned;
     }
 
-    /// Weights and limit as of now. Due at numbers of bags that grow with what is known, so that it costs little per bag.
+    /// Weights and limit as of now. Due at numbers of bags that grow with what is known, and with the distances that it takes:
+    /// where most bags are new and forgotten again, few are known but all differ.
     fn refresh(&mut self) {
-        self.due = self.learned + (self.bags / 64).clamp(1, 500);
+        let distances = limit::distances(self.known.len());
+        self.due = self.learned + (self.bags / 64).clamp(1, 500).max(distances / DISTANCES_A_BAG);
         self.epoch += 1;
         self.by_trust = self.is_trusted();
         self.items.iter_mut().for_each(|item| item.held.clear());
@@ -384,13 +409,15 @@ impl CountVectors {
         self.limit = limit::of(self).max(self.settings.floor as f32);
     }
 
-    fn distance(&self, unknown: f32, measured: &Measured, counts: &[(u32, u32)], open: &[bool]) -> f32 {
+    /// How far two bags are from each other; something beyond `most` where it is more than that.
+    fn distance(&self, unknown: f32, measured: &Measured, counts: &[(u32, u32)], open: &[bool], most: f32) -> f32 {
         let mut distance = unknown;
         merged(&measured.counts, counts, |slot, observed, known| {
             let missed = observed < known && open.get(slot as usize).is_some_and(|&open| open);
             if observed != known && !missed {
                 distance += self.items[slot as usize].weight;
             }
+            distance <= most
         });
         distance
     }
@@ -405,25 +432,28 @@ impl CountVectors {
     fn radius(&self, measured: &Measured, except: Option<usize>, open: &[bool]) -> f32 {
         let growing = !open.is_empty() && !open.contains(&false);
         let unknown = self.distance_of_unknown(measured);
-        let mut near: Vec<(f32, u32)> = Vec::with_capacity(self.known.len());
+        let wanted = ((self.settings.neighbours * self.basis() as f64).ceil() as u64).max(1);
+        let mut nearest = Nearest::new(wanted);
         for (at, known) in self.known.iter().enumerate().filter(|(_, known)| self.says(known)) {
             let times = known.times - u32::from(except == Some(at));
             if times > 0 {
-                let distance = self.distance(unknown, measured, &known.counts, open);
+                let distance = self.distance(unknown, measured, &known.counts, open, nearest.reach());
                 if known.trusted && distance == 0.0 && growing {
                     return 0.0;
                 }
-                near.push((distance, times));
+                nearest.add(distance, times);
             }
         }
-        near.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
-        let wanted = ((self.settings.neighbours * self.basis() as f64).ceil() as u64).max(1);
-        let mut reached = 0;
-        let within = near.iter().find(|(_, times)| {
-            reached += u64::from(*times);
-            reached >= wanted
-        });
-        within.or(near.last()).map_or(f32::INFINITY, |near| near.0)
+        nearest.furthest()
+    }
+}
+
+impl Measured {
+    fn hold(&mut self, slot: u32, key: u64, count: u32) {
+        let count = rounded(count);
+        self.counts.push((slot, count));
+        // The same for any order of the items.
+        self.hash = self.hash.wrapping_add(mix(key, u64::from(count)));
     }
 }
 
@@ -443,32 +473,29 @@ impl Item {
     }
 }
 
-/// Calls `each` with every slot that one of two bags holds, and how often the first and the second do.
-fn merged(a: &[(u32, u32)], b: &[(u32, u32)], mut each: impl FnMut(u32, u32, u32)) {
+/// Calls `each` with every slot that one of two bags holds, and how often the first and the second do, while it says so.
+fn merged(a: &[(u32, u32)], b: &[(u32, u32)], mut each: impl FnMut(u32, u32, u32) -> bool) {
     let (mut i, mut j) = (0, 0);
     loop {
-        match (a.get(i), b.get(j)) {
+        let further = match (a.get(i), b.get(j)) {
             (Some(&(x, count)), Some(&(y, other))) if x == y => {
-                each(x, count, other);
                 (i, j) = (i + 1, j + 1);
+                each(x, count, other)
             }
             (Some(&(x, count)), other) if other.is_none_or(|&(y, _)| x < y) => {
-                each(x, count, 0);
                 i += 1;
+                each(x, count, 0)
             }
             (_, Some(&(y, other))) => {
-                each(y, 0, other);
                 j += 1;
+                each(y, 0, other)
             }
-            _ => return,
+            _ => false,
+        };
+        if !further {
+            return;
         }
     }
-}
-
-/// The same for any order of the items.
-fn hash(bag: &[(u64, u32)]) -> u64 {
-    let each = bag.iter().map(|&(item, count)| mix(item, u64::from(rounded(count))));
-    each.fold(bag.len() as u64, u64::wrapping_add)
 }
 
 #[cfg(test)]

@@ -1,6 +1,5 @@
 //! All sessions: those that go on, those that just ended, and what was learned from those that are over.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use lapwing_learn::{CountVectorSettings, CountVectors, Delays, Lru};
@@ -33,8 +32,8 @@ struct Memory {
     /// Those that ended before enough was known to judge them.
     early: Vec<(u64, Live)>,
     usual: CountVectors,
-    /// An example line for each template that is known.
-    texts: BTreeMap<u64, Box<str>>,
+    /// An example line for each template that came lately.
+    texts: Lru<Box<str>>,
     /// When templates come last in a session.
     late: Late,
     /// The longest quiet times within sessions.
@@ -75,7 +74,7 @@ impl Sessions {
             departed: Vec::new(),
             early: Vec::new(),
             usual: CountVectors::new(usual),
-            texts: BTreeMap::new(),
+            texts: Lru::new(settings.templates),
             late: Late::default(),
             gaps: Delays::default(),
             first_of: Lru::new(PATTERNS_TOLD),
@@ -114,8 +113,12 @@ impl Sessions {
         if usual.bags() < self.settings.warm_up || usual.share_with(template, count) > (-self.settings.least_surprise).exp() {
             return None;
         }
-        let surprise = usual.surprise(&live.bag(), |_| true);
-        if surprise <= usual.limit().max(live.told) {
+        let (bag, told) = (live.bag(), usual.limit().max(live.told));
+        if usual.most_surprise(&bag) <= told {
+            return None;
+        }
+        let surprise = usual.surprise(&bag, |_| true);
+        if surprise <= told {
             return None;
         }
         live.told = surprise;
@@ -187,20 +190,20 @@ impl Sessions {
             postcard::from_bytes(state).map_err(|error| format!("the saved sessions cannot be read: {error}"))?;
         memory.live.set_capacity(self.settings.sessions);
         memory.resting.set_capacity(self.settings.sessions / 8);
+        memory.texts.set_capacity(self.settings.templates);
         self.memory = memory;
         Ok(())
     }
 
     fn remember_text(&mut self, event: &Event) {
-        let texts = &mut self.memory.texts;
-        if texts.len() < self.settings.templates && !texts.contains_key(&event.template) {
+        self.memory.texts.get_or_insert_with(event.template, || {
             let text = match &event.detail {
                 lapwing_model::Detail::Log(log) => event.text(log.message),
                 lapwing_model::Detail::Web(web) => event.path(web),
                 lapwing_model::Detail::Flow(_) => &event.raw,
             };
-            texts.insert(event.template, printable(text).within(TEXT).to_string().into());
-        }
+            printable(text).within(TEXT).to_string().into()
+        });
     }
 
     /// A session that seemed over goes on: what it was is no pattern. For a new one the quietest makes room.

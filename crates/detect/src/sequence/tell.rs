@@ -1,8 +1,6 @@
 //! What is said of a session.
 
-use std::collections::BTreeMap;
-
-use lapwing_learn::Difference;
+use lapwing_learn::{Difference, Lru};
 use lapwing_model::{Entity, Finding, Scope, Score, Severity, Timestamp, hash};
 
 use super::KIND;
@@ -61,12 +59,12 @@ impl Judgement {
     }
 
     /// Says in what the session differs, with an example line for each template.
-    pub(super) fn explain(&mut self, differences: &[Difference], texts: &BTreeMap<u64, Box<str>>) {
+    pub(super) fn explain(&mut self, differences: &[Difference], texts: &Lru<Box<str>>) {
         let telling: Vec<_> = differences.iter().filter(|difference| difference.weight >= WORTH_NAMING).collect();
         let signs = telling.iter().map(|difference| hash(&[&difference.item.to_le_bytes()[..], &[sign(difference)]].concat()));
         self.pattern = signs.fold(0, u64::wrapping_add).max(1);
         let named = || telling.iter().take(NAMED);
-        let text = |difference: &Difference| texts.get(&difference.item).map_or("further templates", |text| text);
+        let text = |difference: &Difference| texts.peek(difference.item).map_or("further templates", |text| text);
         let more = telling.len().saturating_sub(NAMED);
         let more = if more > 0 { format!("; and {more} more differences") } else { String::new() };
         let whys: Vec<_> = named().map(|difference| why(difference, text(difference))).collect();

@@ -30,7 +30,7 @@ enum What {
     Expected {
         id: AnomalyId,
         /// Until so many days from now
-        #[arg(long, value_name = "N", default_value_t = 90)]
+        #[arg(long, value_name = "N", default_value_t = 90, value_parser = clap::value_parser!(u32).range(1..=3650))]
         days: u32,
     },
     /// Truly something: its detector was right
@@ -51,7 +51,11 @@ pub fn run(args: &Feedback) -> Result<Exit, Failed> {
     let mut out = std::io::stdout().lock();
     match args.what {
         What::Preview { id } => preview(&mut out, &args.get(&format!("/anomalies/{id}/reach"))?)?,
-        What::Expected { id, days } => args.say(&mut out, id, &json!({"state": "expected", "expires_days": days}))?,
+        What::Expected { id, days } => {
+            args.say(&mut out, id, &json!({"state": "expected", "expires_days": days}))?;
+            let scope = shown(&args.get(&format!("/anomalies/{id}/reach"))?["scope"]);
+            writeln!(out, "muted for {days} days: {scope}; lapwing feedback undo {id} takes it back")?;
+        }
         What::Real { id } => args.say(&mut out, id, &json!({"state": "real"}))?,
         What::Undo { id } => args.say(&mut out, id, &json!({"state": "open"}))?,
         What::List => list(&mut out, &args.get("/marks")?)?,

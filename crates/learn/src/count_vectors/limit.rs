@@ -8,6 +8,11 @@ const MEASURED: usize = 256;
 /// From which quantile on the tail is taken to be exponential.
 const TAIL: f64 = 0.9;
 
+/// How many distances [`of`] measures where so many distinct bags are known.
+pub(super) fn distances(known: usize) -> u64 {
+    known.min(MEASURED) as u64 * known as u64
+}
+
 pub(super) fn of(vectors: &CountVectors) -> f32 {
     let trusted = vectors.by_trust;
     let ordinary: Vec<_> = vectors.known.iter().enumerate().filter(|(_, known)| vectors.says(known)).collect();

@@ -140,3 +140,44 @@ fn what_may_become_a_trusted_bag_is_excused_only_while_everything_may_come() {
     assert_eq!(vectors.surprise(&begun, |_| true), 0.0);
     assert!(vectors.surprise(&begun, |item| item == 14) > 10.0, "nearly all others have more");
 }
+
+/// So many bags of about ten items that no other has.
+fn unlike(count: u64) -> impl Iterator<Item = Vec<(u64, u32)>> {
+    (0..count).map(|n| (0..8 + n % 5).map(|item| (mix(n, item), 1)).collect())
+}
+
+#[test]
+fn where_every_bag_is_new_a_new_one_is_no_surprise() {
+    for items in [100, 100_000] {
+        let mut vectors = CountVectors::new(CountVectorSettings { items, ..CountVectorSettings::default() });
+        let told = unlike(3000).filter(|bag| {
+            let surprise = vectors.surprise(bag, NOTHING_OPEN);
+            let told = vectors.bags() > 100 && surprise > vectors.limit();
+            vectors.learn(bag, false);
+            told
+        });
+        assert!(told.count() < 10, "of {items} items");
+        assert!(vectors.items() <= items);
+    }
+}
+
+#[test]
+fn bags_are_equal_where_they_differ_in_items_beyond_those_learned() {
+    let mut vectors = CountVectors::new(CountVectorSettings { items: 3, ..CountVectorSettings::default() });
+    (0..50).for_each(|n| vectors.learn(&[(1, 1), (2, 1), (100 + n, 1)], false));
+    assert_eq!((vectors.distinct(), vectors.items(), vectors.bags()), (1, 3, 50));
+    assert!(vectors.surprise(&[(999, 7), (2, 1), (1, 1)], NOTHING_OPEN) < 0.1);
+    assert!(vectors.surprise(&[(2, 1), (1, 1)], NOTHING_OPEN) > vectors.limit());
+    vectors.unlearn(&[(1, 1), (2, 1), (5000, 1)]);
+    assert_eq!(vectors.bags(), 49);
+}
+
+#[test]
+fn no_surprise_exceeds_what_it_may_be_at_most_while_everything_may_come() {
+    let mut vectors = learned(false);
+    for n in 0..200_u64 {
+        let bag: Vec<_> = (8..16).filter(|item| mix(n, *item) & 1 > 0).map(|item| (item, mix(item, n) as u32 % 4)).collect();
+        assert!(vectors.surprise(&bag, |_| true) <= vectors.most_surprise(&bag), "{bag:?}");
+    }
+    assert_eq!(CountVectors::new(CountVectorSettings::default()).most_surprise(&[]), f32::INFINITY);
+}

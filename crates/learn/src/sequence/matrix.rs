@@ -234,7 +234,7 @@ mod tests {
         #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
 
         #[test]
-        fn every_level_gives_the_bits_of_the_plain_sum(rows in 1usize..60, inner in 1usize..70, columns in 1usize..40, seed: u64) {
+        fn every_level_gives_the_bits_of_the_sum_in_order(rows in 1usize..60, inner in 1usize..70, columns in 1usize..40, seed: u64) {
             let (input, weights, bias) = (numbers(rows * inner, seed), numbers(columns * inner, seed + 1), numbers(columns, seed + 2));
             let packed = Packed::transposed(&weights, inner, Some(&bias), -1.0);
             for level in Level::all() {
@@ -245,7 +245,7 @@ mod tests {
                     let (row, column) = (at / packed.columns(), at % packed.columns());
                     let mut sum = bias[column];
                     for at in 0..inner {
-                        sum += input[row * inner + at] * weights[column * inner + at];
+                        sum = input[row * inner + at].mul_add(weights[column * inner + at], sum);
                     }
                     prop_assert_eq!((set[at], rectified[at], added[at]), (sum, sum.max(0.0), 0.5 + sum));
                 }
@@ -268,9 +268,9 @@ mod tests {
     fn straight_packing_is_the_product_with_the_matrix_itself() {
         let (input, weights) = (numbers(3 * 5, 1), numbers(5 * 32, 2));
         let output = run(Level::Portable, Product(&input, &Packed::straight(&weights, 32), Set));
-        let mut sum = 0.0;
+        let mut sum = 0.0_f32;
         for at in 0..5 {
-            sum += input[5 + at] * weights[at * 32 + 30];
+            sum = input[5 + at].mul_add(weights[at * 32 + 30], sum);
         }
         assert_eq!(output[32 + 30], sum);
     }
