@@ -22,13 +22,14 @@ use lapwing_learn::Lru;
 use lapwing_model::{Event, Finding, PARTITIONS, Scope, Score, Severity};
 use serde::{Deserialize, Serialize};
 
-pub use bucket::Place;
 use bucket::{Bucket, Poured};
 use detections::Asker;
 use gates::Gates;
-use scenario::Scenario;
-pub use plan::Behaviours;
 use plan::{Plan, Role, value_hash};
+use scenario::Scenario;
+
+pub use bucket::Place;
+pub use plan::Behaviours;
 
 use crate::glance::{Answers, Glance};
 use crate::{Detector, Events, Family, Findings, Kind, Rulebook, Setup};
@@ -41,7 +42,7 @@ pub const KIND: Kind = Kind {
     scopes: &[Scope::Event, Scope::Client, Scope::Network, Scope::User, Scope::Source],
     enabled: |settings| settings.behaviour.enabled,
     build: |setup, scope| match scope {
-        Scope::Event => Box::new(Asking { behaviours: setup.rulebook.behaviours.clone(), asker: Asker::default() }),
+        Scope::Event => Box::new(Asking { behaviours: setup.rulebook.behaviours.clone(), asker: Asker::with_memory() }),
         scope => Box::new(Behaviour::new(setup, scope)),
     },
 };
@@ -76,6 +77,8 @@ struct Behaviour {
     plan: Option<Arc<Plan>>,
     memory: Memory,
     asker: Asker,
+    /// The detections that hold of an event, kept for its room.
+    holding: Vec<u32>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -104,18 +107,24 @@ impl Behaviour {
             plan: setup.rulebook.behaviours.plan(scope),
             memory: Memory { buckets: Lru::new(buckets), gates: Gates::new(buckets), covered: Lru::new(buckets.div_ceil(16)) },
             asker: Asker::default(),
+            holding: Vec::new(),
         }
     }
 
     fn judge(&mut self, plan: &Plan, at: u16, event: &Event, glance: Glance, answers: &Answers, findings: &mut Findings) {
         let Some(entity) = event.keys.get(plan.scope) else { return };
         let mut turn = Turn { plan, event, entity, open: 0, leads: false, told: Vec::new() };
-        for detection in plan.detections.certain(glance) {
-            turn.detected(detection, &mut self.memory);
-        }
+        self.holding.clear();
+        self.holding.extend(plan.detections.certain(glance));
         if glance.meets(plan.asks) {
-            for &detection in plan.detections.asked(event, glance, answers, &mut self.asker) {
-                turn.detected(detection, &mut self.memory);
+            self.holding.extend(plan.detections.asked(event, glance, answers, &mut self.asker));
+            self.holding.sort_unstable();
+        }
+        // A gate opens for all that it guards, whichever of the detections comes first.
+        for passes in [true, false] {
+            let roles = self.holding.iter().flat_map(|&detection| &plan.roles[detection as usize]);
+            for &role in roles.filter(|role| matches!(role, Role::Pass(_)) == passes) {
+                turn.play(role, &mut self.memory);
             }
         }
         if !self.memory.covered.is_empty() && !turn.leads {
@@ -141,12 +150,6 @@ struct Turn<'a> {
 type Told = (Finding, bool, Vec<Place>);
 
 impl Turn<'_> {
-    fn detected(&mut self, detection: u32, memory: &mut Memory) {
-        for &role in &self.plan.roles[detection as usize] {
-            self.play(role, memory);
-        }
-    }
-
     fn play(&mut self, role: Role, memory: &mut Memory) {
         let (Role::Fill(number) | Role::Pass(number) | Role::Drain(number) | Role::Then(number)) = role;
         let counted = &self.plan.buckets[number];
@@ -157,7 +160,7 @@ impl Turn<'_> {
         let (now, shape) = (self.event.at.nanos(), &counted.scenario.shape);
         match role {
             Role::Fill(_) => self.fill(number, key, memory),
-            Role::Pass(_) => self.open |= if memory.gates.pour(key, now, shape) { counted.opens } else { 0 },
+            Role::Pass(_) => self.open |= if memory.gates.pour(counted.opens.trailing_zeros() as usize, key, now, shape) { counted.opens } else { 0 },
             Role::Drain(_) => {
                 if let Some(bucket) = memory.buckets.get(key) {
                     bucket.drain(now, shape);
@@ -274,7 +277,7 @@ impl Detector for Asking {
     }
 
     fn reload(&mut self, rulebook: &Rulebook) {
-        *self = Asking { behaviours: rulebook.behaviours.clone(), asker: Asker::default() };
+        *self = Asking { behaviours: rulebook.behaviours.clone(), asker: Asker::with_memory() };
     }
 }
 
@@ -309,7 +312,6 @@ impl Detector for Behaviour {
     /// Buckets that are written as before keep what is in them; those that are gone are forgotten as time passes.
     fn reload(&mut self, rulebook: &Rulebook) {
         self.plan = rulebook.behaviours.plan(self.scope);
-        self.asker = Asker::default();
     }
 
     fn entities(&self) -> usize {

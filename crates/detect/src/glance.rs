@@ -78,7 +78,7 @@ impl Glance {
         });
         let long = target.len() > LONGEST;
         let when = |holds: bool, glance: Glance| if holds { glance } else { Glance::NOTHING };
-        when(hidden, Glance::HIDDEN)
+        when(hidden || long, Glance::HIDDEN)
             .or(when(all & ODD != 0 || climbs || long, Glance::PAYLOAD))
             .or(when(all & QUESTION != 0 || long, Glance::QUERY))
     }
@@ -107,6 +107,12 @@ mod tests {
         for odd in ["/?q=%27", "/../x", "/?q=<b>", "/?q=a'b", "/?x=a|b", "/a/..;/b"] {
             assert!(Glance::of_address(odd.as_bytes()).meets(Glance::PAYLOAD), "{odd}");
         }
+    }
+
+    #[test]
+    fn an_address_too_long_to_be_looked_at_may_be_anything() {
+        let long = Glance::of_address(&[b'/'; LONGEST + 1]);
+        assert!([Glance::HIDDEN, Glance::PAYLOAD, Glance::QUERY].iter().all(|glance| long.meets(*glance)));
     }
 
     #[test]

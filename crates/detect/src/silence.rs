@@ -183,7 +183,7 @@ impl Detector for Silence {
     }
 
     fn save(&self, out: &mut Vec<u8>) {
-        if !self.voices.is_empty() {
+        if !self.voices.is_empty() || self.now != Timestamp::MIN {
             // Plain data always has a serial form.
             out.extend(postcard::to_stdvec(&(&self.voices, self.now)).unwrap_or_default());
         }

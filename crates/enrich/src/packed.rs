@@ -1,5 +1,5 @@
 //! The file of a table, small to ship, and the flat form that is looked up. The build script turns the one into the other, so that
-//! a start unpacks nothing and only the pages that are asked for take memory.
+//! a start unpacks nothing: it only walks over the starts once, and of the rest what is asked for is read.
 //!
 //! ```text
 //!  file: zstd( "lapwing table 1\n"  labels: count, then each number, length, text  IPv4: count, steps, values  IPv6: the same )

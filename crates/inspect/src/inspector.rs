@@ -35,6 +35,13 @@ pub struct Hit {
     pub matched: Vec<u8>,
 }
 
+impl Hit {
+    /// Bytes of memory taken.
+    fn size(&self) -> usize {
+        size_of::<Hit>() + self.name.len() + self.value.len() + self.matched.len()
+    }
+}
+
 /// Inspects requests. Owned by one thread. From one request to the next it remembers only what it found of values:
 /// that saves looking at them again and never changes what is found.
 #[derive(Debug)]
@@ -48,9 +55,17 @@ pub struct Inspector {
     /// Within a value that was found packed in another.
     packed: bool,
     scratch: Scratch,
-    recent: Recent<Box<[Hit]>>,
+    recent: Recent<Looked>,
     /// What was found depends on the site: an address is its own, or another's.
     of_site: bool,
+}
+
+/// What came of looking at a value.
+#[derive(Debug, Clone)]
+struct Looked {
+    hits: Box<[Hit]>,
+    /// Bytes of the request's budget that it took.
+    cost: usize,
 }
 
 /// Buffers, kept from value to value.
@@ -110,15 +125,17 @@ impl Inspector {
         if value.is_empty() {
             return;
         }
-        if let Some(known) = self.recent.find(place as u8, value) {
-            if !known.is_empty() {
-                let known = known.clone();
-                self.add(known);
+        let known = self.recent.find(place as u8, value).filter(|known| known.cost < self.budget);
+        if let Some(Looked { hits, cost }) = known {
+            self.budget -= cost;
+            if !hits.is_empty() {
+                let hits = hits.clone();
+                self.add(hits);
             }
             return;
         }
         // What the request matched before hides nothing of the value.
-        let before = std::mem::take(&mut self.hits);
+        let (before, budget) = (std::mem::take(&mut self.hits), self.budget);
         self.mark();
         self.of_site = false;
         look(self);
@@ -126,7 +143,9 @@ impl Inspector {
         self.mark();
         // Only what was looked at in full, and is so on any site.
         if self.budget > 0 && !self.of_site {
-            self.recent.learn(place as u8, value, found.as_slice().into());
+            let size = found.iter().map(Hit::size).sum();
+            let looked = Looked { hits: found.as_slice().into(), cost: budget - self.budget };
+            self.recent.learn(place as u8, value, looked, size);
         }
         self.add(found);
     }

@@ -4,17 +4,14 @@
 const SETS: usize = 4096;
 /// Places of a set: with fewer, a few values that are asked for often would displace one another again and again.
 const WAYS: usize = 4;
-/// The longest value remembered, in bytes. The longer a value, the dearer it is to look at it again.
-const LONGEST: usize = 2048;
-/// Bytes of all values remembered.
-const MOST: usize = 8 << 20;
+/// Bytes of a set's values and of what was found of them: 8 MiB in all.
+const ROOM: usize = 2048;
 
 /// A cache of values and what was found of them, a few to a set, the newest first. Values are compared byte by byte, so that it
-/// changes how fast something is found, never what. At most [`MOST`] bytes, and what `V` takes.
+/// changes how fast something is found, never what. At most 8 MiB beside the table itself.
 #[derive(Debug)]
 pub struct Recent<V> {
     sets: Vec<[Option<Known<V>>; WAYS]>,
-    held: usize,
 }
 
 #[derive(Debug)]
@@ -22,13 +19,15 @@ struct Known<V> {
     /// The kind of value, and the value.
     bytes: Box<[u8]>,
     found: V,
+    /// Bytes that it takes.
+    size: usize,
 }
 
 impl<V> Recent<V> {
     /// Takes no memory before it is used.
     #[must_use]
     pub fn new() -> Recent<V> {
-        Recent { sets: Vec::new(), held: 0 }
+        Recent { sets: Vec::new() }
     }
 
     /// What was found of a value of some kind.
@@ -38,22 +37,25 @@ impl<V> Recent<V> {
         set.iter().flatten().find(|known| known.is(kind, value)).map(|known| &known.found)
     }
 
-    pub fn learn(&mut self, kind: u8, value: &[u8], found: V) {
-        if value.len() > LONGEST {
+    /// Remembers what was found of a value, which takes so many bytes beside the value. What takes too many is not remembered.
+    pub fn learn(&mut self, kind: u8, value: &[u8], found: V, size: usize) {
+        let size = size + value.len() + 1;
+        if size > ROOM {
             return;
         }
         if self.sets.is_empty() {
             self.sets.resize_with(SETS, Default::default);
         }
         let set = &mut self.sets[set(kind, value)];
-        let leaves = set[WAYS - 1].as_ref().map_or(0, |known| known.bytes.len());
-        let held = self.held - leaves + value.len() + 1;
-        if held > MOST {
-            return;
-        }
-        self.held = held;
         set.rotate_right(1);
-        set[0] = Some(Known { bytes: [&[kind], value].concat().into(), found });
+        set[0] = Some(Known { bytes: [&[kind], value].concat().into(), found, size });
+        let mut room = ROOM;
+        for place in set {
+            match place.as_ref().and_then(|known| room.checked_sub(known.size)) {
+                Some(left) => room = left,
+                None => *place = None,
+            }
+        }
     }
 }
 
@@ -81,27 +83,29 @@ mod tests {
     fn what_was_learned_is_known_of_that_kind_and_of_no_other() {
         let mut recent = Recent::new();
         assert_eq!(recent.find(1, b"/a"), None);
-        recent.learn(1, b"/a", 7);
+        recent.learn(1, b"/a", 7, 0);
         assert_eq!((recent.find(1, b"/a"), recent.find(2, b"/a"), recent.find(1, b"/b")), (Some(&7), None, None));
-        recent.learn(1, &[b'x'; LONGEST + 1], 8);
-        assert_eq!(recent.find(1, &[b'x'; LONGEST + 1]), None, "long values would fill the memory");
     }
 
     #[test]
     fn what_is_learned_later_displaces_the_oldest_of_a_set() {
         let mut recent = Recent::new();
-        (0..20_000_u32).for_each(|number| recent.learn(0, &number.to_be_bytes(), number));
+        (0..20_000_u32).for_each(|number| recent.learn(0, &number.to_be_bytes(), number, 0));
         let known = (0..20_000_u32).filter(|number| recent.find(0, &number.to_be_bytes()) == Some(number)).count();
         assert!((SETS * 3..=SETS * WAYS).contains(&known), "{known}");
         assert_eq!(recent.find(0, &19_999_u32.to_be_bytes()), Some(&19_999));
     }
 
     #[test]
-    fn long_values_do_not_fill_the_memory() {
+    fn neither_long_values_nor_much_that_is_found_fills_the_memory_or_keeps_out_what_comes_later() {
         let mut recent = Recent::new();
-        let value = |number: u32| [number.to_be_bytes().as_slice(), &[b'x'; LONGEST - 4]].concat();
-        (0..20_000).for_each(|number| recent.learn(0, &value(number), number));
-        let bytes: usize = recent.sets.iter().flatten().flatten().map(|known| known.bytes.len()).sum();
-        assert!(bytes == recent.held && (MOST - LONGEST..=MOST).contains(&bytes), "{bytes}");
+        let value = |number: u32, length: usize| [number.to_be_bytes().as_slice(), &vec![b'x'; length]].concat();
+        (0..20_000).for_each(|number| recent.learn(0, &value(number, 1_000), number, 1_000));
+        let size: usize = recent.sets.iter().flatten().flatten().map(|known| known.size).sum();
+        assert!(size > SETS * 1_500 && size <= SETS * ROOM, "{size}");
+        recent.learn(0, b"/later", 7, 0);
+        assert_eq!(recent.find(0, b"/later"), Some(&7));
+        recent.learn(0, &value(1, ROOM), 8, 0);
+        assert_eq!(recent.find(0, &value(1, ROOM)), None);
     }
 }

@@ -304,7 +304,8 @@ impl CountVectors {
     }
 
     fn has_room(&self) -> bool {
-        self.items.len() + 1 < self.settings.items
+        let own = self.items.len() - usize::from(self.slots.contains_key(&FURTHER));
+        own + 1 < self.settings.items
     }
 
     /// Gives an item a slot as long as there is room, and then one to all further items.
@@ -317,13 +318,16 @@ impl CountVectors {
     }
 
     fn measure(&self, bag: &[(u64, u32)]) -> Measured {
-        let further = if self.has_room() { None } else { self.slots.get(&FURTHER) };
+        let further = self.slots.get(&FURTHER);
+        let full = further.is_some() && !self.has_room();
         let mut measured = Measured { counts: Vec::with_capacity(bag.len()), unknown: Vec::new(), hash: 0 };
         let mut beyond = 0;
         for &(key, count) in bag {
             match self.slots.get(&key) {
+                // Of a bag that was measured before.
+                _ if key == FURTHER => beyond += count,
                 Some(&slot) => measured.hold(slot, key, count),
-                None if further.is_some() => beyond += 1,
+                None if full => beyond += 1,
                 None => measured.unknown.push((key, count)),
             }
         }
@@ -384,11 +388,17 @@ impl CountVectors {
             let bag: Vec<_> = known.counts.iter().map(|&(slot, count)| (old[slot as usize].key, count)).collect();
             bag.iter().for_each(|&(key, _)| self.enter(key));
             let Measured { counts, hash, .. } = self.measure(&bag);
-            self.bags += u64::from(times);
-            self.trusted += if known.trusted { u64::from(times) } else { 0 };
-            self.index.insert(hash, self.known.len() as u32);
-            self.known.push(Known { counts: counts.into(), hash, times, ..known });
+            if let Some(at) = self.find(hash, &counts) {
+                let same = &mut self.known[at];
+                (same.times, same.trusted) = (same.times.saturating_add(times), same.trusted || known.trusted);
+            } else if !self.index.contains_key(&hash) {
+                self.index.insert(hash, self.known.len() as u32);
+                self.known.push(Known { counts: counts.into(), hash, times, ..known });
+            }
         }
+        let times =
+            |trusted: bool| self.known.iter().filter(|known| known.trusted || !trusted).map(|known| u64::from(known.times)).sum();
+        (self.bags, self.trusted) = (times(false), times(true));
         self.due = self.learned;
     }
 

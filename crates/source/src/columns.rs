@@ -12,6 +12,8 @@ use lapwing_model::{Origin, Reading};
 
 /// No file names its columns further down, or at greater length.
 const LONGEST: usize = 16 << 10;
+/// Nor says more than so much of how they are written.
+const SHORT: usize = 64;
 
 /// What was said of the columns so far: in a file, over a connection, in the body of a request.
 #[derive(Debug, Default)]
@@ -47,15 +49,24 @@ impl Heading {
             Part::First | Part::Whole => self.0.clear(),
             Part::Next | Part::Last => {}
         }
-        if self.0.len() + text.len() < LONGEST {
-            self.0.push_str(text);
-            self.0.push('\n');
+        let names = part == Part::Whole || text.starts_with("#fields");
+        if text.len() < if names { LONGEST } else { SHORT } {
+            self.replace(text);
         }
-        if part == Part::Whole || text.starts_with("#fields") {
+        // Who says the same again says nothing.
+        if names && origin.reading.columns.as_deref() != Some(self.0.as_str()) {
             let reading = Reading { columns: Some(self.0.as_str().into()), ..origin.reading.clone() };
             *origin = Origin::read_as(origin.name.clone(), reading);
         }
         true
+    }
+
+    /// Puts a line in the place of the one before that spoke of the same.
+    fn replace(&mut self, text: &str) {
+        let word = |line: &str| line.find(['\t', ' ', ',', '|']).unwrap_or(line.len());
+        let same = |line: &str| line[..word(line)] == text[..word(text)];
+        let kept: String = self.0.split_inclusive('\n').filter(|line| !same(line)).collect();
+        self.0 = kept + text + "\n";
     }
 }
 
@@ -145,9 +156,21 @@ mod tests {
 
     #[test]
     fn a_heading_without_an_end_takes_no_memory() {
-        let long = format!("#fields\t{}", "x\t".repeat(5_000));
         let (mut heading, mut origin) = (Heading::default(), Origin::new("conn.log"));
-        (0..100).for_each(|_| _ = heading.take(long.as_bytes(), &mut origin));
+        for number in 0..100 {
+            heading.take(format!("#fields\t{number}{}", "x\t".repeat(5_000)).as_bytes(), &mut origin);
+            heading.take(format!("#path\t{}", "x".repeat(10 * number)).as_bytes(), &mut origin);
+        }
         assert!(heading.0.len() < LONGEST);
+        heading.take(b"#fields\ta", &mut origin);
+        assert!(heading.0.len() < 2 * SHORT, "what stands before each record from now on: {}", heading.0);
+    }
+
+    #[test]
+    fn who_says_the_same_again_is_the_same_origin() {
+        let (mut heading, mut origin) = (Heading::default(), Origin::new("conn.log"));
+        heading.take(b"#fields\tts", &mut origin);
+        let before = origin.clone();
+        assert!(heading.take(b"#fields\tts", &mut origin) && Arc::ptr_eq(&before, &origin));
     }
 }

@@ -43,6 +43,8 @@ const ROUNDS: usize = 16;
 const REST: Duration = Duration::from_millis(2);
 /// Reads after which more comes than should wait.
 const FEW: usize = 2;
+/// With a smaller receive buffer, in which a burst of some hundred datagrams has no room, each is woken up for.
+const ROOMY: usize = 4 << 20;
 
 /// How often the kernel's count of drops is read.
 const KERNEL_EVERY: Duration = Duration::from_secs(1);
@@ -97,6 +99,7 @@ pub(crate) async fn run(
     let mut receiver = Receiver::default();
     let mut kernel = Watched { drops, next: Instant::now() + KERNEL_EVERY };
     let mut next = Next::WhenSomethingComes;
+    let may_rest = sockets.iter().all(|socket| receive::buffer(socket) >= ROOMY);
     loop {
         let due = post.due.unwrap_or(kernel.next).min(kernel.next);
         tokio::select! {
@@ -108,7 +111,10 @@ pub(crate) async fn run(
                     return Ok(());
                 }
             }
-            () = next.wait(&sockets) => next = post.take_from(&sockets, &mut receiver),
+            () = next.wait(&sockets) => {
+                let found = post.take_from(&sockets, &mut receiver);
+                next = if found == Next::Soon && !may_rest { Next::WhenSomethingComes } else { found };
+            }
         }
     }
     for socket in &sockets {

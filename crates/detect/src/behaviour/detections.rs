@@ -37,8 +37,14 @@ struct Group {
 #[derive(Debug, Default)]
 pub(super) struct Asker {
     scratch: Scratch,
-    /// Which detections hold of addresses that were asked for not long ago.
-    addresses: Recent<Box<[u32]>>,
+    /// Which detections hold of addresses that were asked for not long ago; none for one of many askers, whose memories would add up.
+    addresses: Option<Recent<Box<[u32]>>>,
+}
+
+impl Asker {
+    pub(super) fn with_memory() -> Asker {
+        Asker { addresses: Some(Recent::new()), ..Asker::default() }
+    }
 }
 
 /// Fields that follow from the address.
@@ -111,11 +117,13 @@ impl Detections {
             return;
         }
         let address = event.web().map(|web| event.text(web.target)).unwrap_or_default();
-        if let Some(known) = asker.addresses.find(0, address) {
+        if let Some(known) = asker.addresses.as_ref().and_then(|addresses| addresses.find(0, address)) {
             numbers.extend(known);
-        } else {
-            self.ask(event, glance, true, &mut asker.scratch, numbers);
-            asker.addresses.learn(0, address, numbers.as_slice().into());
+            return;
+        }
+        self.ask(event, glance, true, &mut asker.scratch, numbers);
+        if let Some(addresses) = &mut asker.addresses {
+            addresses.learn(0, address, numbers.as_slice().into(), size_of_val(numbers.as_slice()));
         }
     }
 

@@ -157,9 +157,11 @@ fn value(feature: &Feature, event: &Event, facts: &Facts) -> f32 {
     match feature {
         Feature::BuiltIn(own) => built_in(*own, event, facts),
         Feature::Number(field) => match event.get(field) {
-            Value::Number(number) => number as f32,
+            Value::Number(number) => finite(number as f32),
             // What is no number is missing, as is what says it is none or endless.
-            Value::Text(text) => std::str::from_utf8(text).ok().and_then(|text| text.trim().parse().ok()).unwrap_or(f32::NAN),
+            Value::Text(text) => {
+                std::str::from_utf8(text).ok().and_then(|text| text.trim().parse().ok()).map_or(f32::NAN, finite)
+            }
             Value::Absent | Value::Address(_) => f32::NAN,
         },
         Feature::Length(field) => match event.get(field) {
@@ -168,6 +170,10 @@ fn value(feature: &Feature, event: &Event, facts: &Facts) -> f32 {
         },
         Feature::Rarity(_) => f32::NAN,
     }
+}
+
+fn finite(number: f32) -> f32 {
+    if number.is_finite() { number } else { f32::NAN }
 }
 
 fn built_in(own: BuiltIn, event: &Event, facts: &Facts) -> f32 {

@@ -1,23 +1,25 @@
 //! What lies far beyond everything remembered. The cuts of a forest lie within ranges that were seen, so a value a hundred times the
 //! largest falls where the largest fell and scores like it. Isolation Forests that mind this end a walk early at a cut that cannot
-//! have meant such a value (Cortes: Isotree, `penalize_range`); here the range of all remembered rows decides.
+//! have meant such a value (Cortes: Isotree, `penalize_range`); here the range of most remembered rows decides.
 
 use lapwing_learn::Rows;
 
-/// The least and the greatest value of each feature.
+/// A least and a greatest value of each feature: all remembered ones lie between but for a hundredth at either end, so that what was
+/// far out once does not make room for what comes after it.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Ranges(Vec<(f32, f32)>);
 
 impl Ranges {
     pub(super) fn of(rows: Rows<'_>) -> Ranges {
-        let mut ranges = vec![(f32::INFINITY, f32::NEG_INFINITY); rows.width()];
-        for row in rows.iter() {
-            for ((least, most), &value) in ranges.iter_mut().zip(row) {
-                // NaN, which is a missing value, is neither.
-                (*least, *most) = (least.min(value), most.max(value));
-            }
-        }
-        Ranges(ranges)
+        let of_feature = |feature: usize| {
+            // NaN is a missing value.
+            let mut values: Vec<f32> = rows.iter().map(|row| row[feature]).filter(|value| value.is_finite()).collect();
+            values.sort_unstable_by(f32::total_cmp);
+            let outside = values.len() / 100;
+            let ends = values.get(outside).zip(values.len().checked_sub(outside + 1).and_then(|last| values.get(last)));
+            ends.map_or((f32::INFINITY, f32::NEG_INFINITY), |(least, most)| (*least, *most))
+        };
+        Ranges((0..rows.width()).map(of_feature).collect())
     }
 
     /// For each feature 0 where its value lies within twice its range to either side, up to 1 for thrice and more. A feature that
@@ -51,6 +53,13 @@ mod tests {
         assert_eq!(beyond(&[-99.0, f32::NAN, f32::NAN]), [1.0, 0.0, 0.0]);
         assert_eq!(beyond(&[f32::INFINITY, f32::NEG_INFINITY, f32::NEG_INFINITY]), [1.0, 0.0, 1.0]);
         assert_eq!((ranges.raised(0.5, &[2.0, 7.0, 5.0]), ranges.raised(0.5, &[2.0, 7.0, 50.0])), (0.5, 0.75));
+    }
+
+    #[test]
+    fn what_was_far_out_once_does_not_widen_the_range() {
+        let mut values: Vec<f32> = (0..500).map(|n| (n % 40) as f32).collect();
+        values.extend([1e30, 900.0]);
+        assert_eq!(Ranges::of(Rows::new(&values, 1)).beyond(&[900.0]).collect::<Vec<_>>(), [1.0]);
     }
 
     #[test]

@@ -69,7 +69,7 @@ pub(super) struct Receipt {
 /// zstd. `text/plain` and `application/x-ndjson` are always lines, `application/json` must be JSON; for any other Content-Type
 /// it is found out. Lines that name the columns of those below them in the same body (Zeek's `#fields` and its companions, the first
 /// line of VPC flow logs) are no records and not counted. The answer comes when all records are in the journal: what was accepted is not lost. A request is accepted
-/// or refused as a whole, except that one of more than 1,024 records may be cut off in the middle when Lapwing is overloaded;
+/// or refused as a whole, except that one of more than 1,024 records, or with other headings of columns in its middle, may be cut off there when Lapwing is overloaded;
 /// the error then tells how many were `accepted`.
 #[utoipa::path(post, path = "/logs", tag = "logs", params(LogsQuery),
     request_body(content(
@@ -166,9 +166,12 @@ impl<'a> Sending<'a> {
         let mut records = Vec::with_capacity(pieces.len());
         for body in pieces {
             if Heading::has(&body) {
-                // A block has one origin, and what comes below has another.
-                self.put_block(std::mem::take(&mut records)).await?;
+                let above = self.origin.clone();
                 self.heading.take(&body, &mut self.origin);
+                if !Arc::ptr_eq(&above, &self.origin) {
+                    // A block has one origin, and what comes below has another.
+                    self.put_block(std::mem::take(&mut records)).await?;
+                }
                 continue;
             }
             records.push(Record { body, origin: self.origin.clone(), position: Position::default(), received });

@@ -4,7 +4,7 @@ use std::io::{self, IoSliceMut};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::os::fd::AsRawFd;
 
-use nix::sys::socket::{MsgFlags, MultiHeaders, SockaddrStorage, recvmmsg, setsockopt, sockopt};
+use nix::sys::socket::{MsgFlags, MultiHeaders, SockaddrStorage, getsockopt, recvmmsg, setsockopt, sockopt};
 
 /// So many at most.
 const MANY: usize = 64;
@@ -56,6 +56,11 @@ fn address(from: &SockaddrStorage) -> SocketAddr {
         (_, Some(v6)) => SocketAddr::new(v6.ip().into(), v6.port()),
         _ => NOBODY,
     }
+}
+
+/// Bytes that the system keeps for a socket until they are received, as it counts them.
+pub(super) fn buffer(socket: &std::net::UdpSocket) -> usize {
+    getsockopt(socket, sockopt::RcvBuf).unwrap_or(0)
 }
 
 /// Asks for a receive buffer of that size: beyond the system's limit where that is allowed, else up to it.
