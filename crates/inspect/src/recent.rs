@@ -4,11 +4,11 @@
 const SETS: usize = 4096;
 /// Places of a set: with fewer, a few values that are asked for often would displace one another again and again.
 const WAYS: usize = 4;
-/// Bytes of a set's values and of what was found of them: 8 MiB in all.
-const ROOM: usize = 2048;
+/// Bytes of a set's values and of what was found of them: 16 MiB in all. The longest values are the dearest to look at again.
+const ROOM: usize = 4096;
 
 /// A cache of values and what was found of them, a few to a set, the newest first. Values are compared byte by byte, so that it
-/// changes how fast something is found, never what. At most 8 MiB beside the table itself.
+/// changes how fast something is found, never what. At most 16 MiB beside the table itself.
 #[derive(Debug)]
 pub struct Recent<V> {
     sets: Vec<[Option<Known<V>>; WAYS]>,
@@ -102,7 +102,7 @@ mod tests {
         let value = |number: u32, length: usize| [number.to_be_bytes().as_slice(), &vec![b'x'; length]].concat();
         (0..20_000).for_each(|number| recent.learn(0, &value(number, 1_000), number, 1_000));
         let size: usize = recent.sets.iter().flatten().flatten().map(|known| known.size).sum();
-        assert!(size > SETS * 1_500 && size <= SETS * ROOM, "{size}");
+        assert!(size > SETS * 3_000 && size <= SETS * ROOM, "{size}");
         recent.learn(0, b"/later", 7, 0);
         assert_eq!(recent.find(0, b"/later"), Some(&7));
         recent.learn(0, &value(1, ROOM), 8, 0);
