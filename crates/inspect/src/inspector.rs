@@ -134,26 +134,21 @@ impl Inspector {
             }
             return;
         }
-        // What the request matched before hides nothing of the value.
-        let (before, budget) = (std::mem::take(&mut self.hits), self.budget);
-        self.mark();
+        if !self.hits.is_empty() {
+            // What matched before is not looked for again, so that what is found now is not all.
+            return look(self);
+        }
+        let budget = self.budget;
         self.of_site = false;
         look(self);
-        let found = std::mem::replace(&mut self.hits, before);
-        self.mark();
-        // Only what was looked at in full, and is so on any site.
-        if self.budget > 0 && !self.of_site {
-            let size = found.iter().map(Hit::size).sum();
-            let looked = Looked { hits: found.as_slice().into(), cost: budget - self.budget };
+        // Only what was looked at in full, and is so on any site. Attacks seldom come twice, and to keep
+        // them would cost more than it saves; but who says by its name that it is a robot comes again and again.
+        let again = self.hits.is_empty() || place == Place::Agent;
+        if self.budget > 0 && !self.of_site && again {
+            let size = self.hits.iter().map(Hit::size).sum();
+            let looked = Looked { hits: self.hits.as_slice().into(), cost: budget - self.budget };
             self.recent.learn(place as u8, value, looked, size);
         }
-        self.add(found);
-    }
-
-    /// Notes for each rule that the request matched that it did.
-    fn mark(&mut self) {
-        self.fired.fill(0);
-        self.hits.iter().for_each(|hit| self.fired[hit.rule / 64] |= 1 << (hit.rule % 64));
     }
 
     /// Adds what was found of a value, but for rules that the request matched before.
