@@ -69,8 +69,7 @@ impl Detections {
         let certain = set.rules().iter().all(|rule| rule.detection().is_some_and(|detection| when.implies(detection)));
         if certain {
             self.certain.extend((first..).take(set.rules().len()).map(|number| (glance, number as u32)));
-        }
-        if !certain {
+        } else {
             self.asks = self.asks.or(glance);
         }
         let by_address = matches!(when, When::Hidden | When::Payload | When::Query)
