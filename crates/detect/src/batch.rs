@@ -1,6 +1,6 @@
 //! What flows to the detectors: events in order, the seconds of event time that pass between them, and who judges which.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use lapwing_enrich::Enrichment;
 use lapwing_model::{Event, PARTITIONS, Scope, Timestamp, partition};
@@ -28,9 +28,11 @@ pub struct Batch {
     pub barrier: bool,
     /// It is the last of all: nothing will come any more. The time is the latest that events told of.
     pub end: Option<Timestamp>,
-    routes: Routes,
+    /// By the numbers of their scopes; worked out for those that somebody judges.
+    routes: [OnceLock<Route>; Scope::EACH.len()],
     glances: Vec<Glance>,
-    /// Which detections of behaviours hold of each event: the same for whoever judges it.
+    /// Which rules, and which detections of behaviours, hold of each event: the same for whoever judges it.
+    rules: Vec<Answers>,
     behaviours: Vec<Answers>,
 }
 
@@ -40,17 +42,16 @@ pub const BATCH_EVENTS: usize = 1024;
 impl Batch {
     #[must_use]
     pub fn new(sequence: u64, events: Vec<Event>, ticks: Vec<(u16, Timestamp)>) -> Batch {
-        let routes = Routes::of(&events);
         let glances = events.iter().map(Glance::at).collect();
-        let behaviours = vec![Answers::new(); events.len()];
+        let (rules, behaviours) = (vec![Answers::new(); events.len()], vec![Answers::new(); events.len()]);
         let times = || events.iter().map(|event| event.at);
         let span = times().min().zip(times().max());
-        Batch { sequence, events, ticks, span, routes, glances, behaviours, ..Batch::default() }
+        Batch { sequence, events, ticks, span, glances, rules, behaviours, ..Batch::default() }
     }
 
     /// The positions of the events that partition `number` of a scope judges.
     pub(crate) fn route(&self, scope: Scope, number: usize) -> &[u16] {
-        self.routes.get(scope, number)
+        self.routes[scope as usize].get_or_init(|| Route::of(scope, &self.events)).run(number)
     }
 
     /// The events at some positions.
@@ -59,6 +60,7 @@ impl Batch {
             all: &self.events,
             mine,
             glances: &self.glances,
+            rules: &self.rules,
             behaviours: &self.behaviours,
             enrichment: Some(&self.enrichment),
         }
@@ -72,6 +74,7 @@ pub struct Events<'a> {
     mine: &'a [u16],
     /// Of all events; empty where nobody worked them out beforehand.
     glances: &'a [Glance],
+    rules: &'a [Answers],
     behaviours: &'a [Answers],
     enrichment: Option<&'a Enrichment>,
 }
@@ -79,13 +82,18 @@ pub struct Events<'a> {
 impl<'a> Events<'a> {
     #[must_use]
     pub fn new(all: &'a [Event], mine: &'a [u16]) -> Self {
-        Events { all, mine, glances: &[], behaviours: &[], enrichment: None }
+        Events { all, mine, glances: &[], rules: &[], behaviours: &[], enrichment: None }
     }
 
     /// The tables and lists that events were enriched with.
     #[must_use]
     pub fn enrichment(&self) -> Option<&'a Enrichment> {
         self.enrichment
+    }
+
+    /// Which rules hold of the event at a position, where its batch shares that.
+    pub(crate) fn rules(&self, at: u16) -> Option<&'a Answers> {
+        self.rules.get(usize::from(at))
     }
 
     /// Which detections of behaviours hold of the event at a position, where its batch shares that.
@@ -111,12 +119,7 @@ impl<'a> Events<'a> {
     }
 }
 
-/// For each scope, the events by partition of their key: one list cut into [`PARTITIONS`] runs.
-#[derive(Debug, Default)]
-struct Routes {
-    scopes: Vec<Route>,
-}
-
+/// The events by partition of their key in one scope: one list cut into [`PARTITIONS`] runs.
 #[derive(Debug, Default)]
 struct Route {
     positions: Vec<u16>,
@@ -124,19 +127,12 @@ struct Route {
     ends: [u16; PARTITIONS],
 }
 
-impl Routes {
-    fn of(events: &[Event]) -> Routes {
-        Routes { scopes: Scope::EACH.iter().map(|&scope| Route::of(scope, events)).collect() }
-    }
-
-    fn get(&self, scope: Scope, number: usize) -> &[u16] {
-        let Some(route) = self.scopes.get(scope as usize) else { return &[] };
-        let start = if number == 0 { 0 } else { route.ends[number - 1] };
-        &route.positions[start as usize..route.ends[number] as usize]
-    }
-}
-
 impl Route {
+    fn run(&self, number: usize) -> &[u16] {
+        let start = if number == 0 { 0 } else { self.ends[number - 1] };
+        &self.positions[start as usize..self.ends[number] as usize]
+    }
+
     /// A counting sort by partition; stable, so each run keeps the order of the input.
     fn of(scope: Scope, events: &[Event]) -> Route {
         let number = |event: &Event| key(scope, event).map(partition);

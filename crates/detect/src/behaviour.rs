@@ -25,7 +25,7 @@ use serde::{Deserialize, Serialize};
 use bucket::{Bucket, Poured};
 use detections::Asker;
 use gates::Gates;
-use plan::{Plan, Role, value_hash};
+use plan::{Act, Plan, Role, value_hash};
 use scenario::Scenario;
 
 pub use bucket::Place;
@@ -114,18 +114,14 @@ impl Behaviour {
     fn judge(&mut self, plan: &Plan, at: u16, event: &Event, glance: Glance, answers: &Answers, findings: &mut Findings) {
         let Some(entity) = event.keys.get(plan.scope) else { return };
         let mut turn = Turn { plan, event, entity, open: 0, leads: false, told: Vec::new() };
-        self.holding.clear();
-        self.holding.extend(plan.detections.certain(glance));
-        if glance.meets(plan.asks) {
-            self.holding.extend(plan.detections.asked(event, glance, answers, &mut self.asker));
+        let asked = if glance.meets(plan.asks) { plan.detections.asked(event, glance, answers, &mut self.asker) } else { &[] };
+        if asked.is_empty() {
+            plan.surely(glance).iter().for_each(|&role| turn.play(role, &mut self.memory));
+        } else {
+            self.holding.clear();
+            self.holding.extend(plan.detections.certain(glance).chain(asked.iter().copied()));
             self.holding.sort_unstable();
-        }
-        // A gate opens for all that it guards, whichever of the detections comes first.
-        for passes in [true, false] {
-            let roles = self.holding.iter().flat_map(|&detection| &plan.roles[detection as usize]);
-            for &role in roles.filter(|role| matches!(role, Role::Pass(_)) == passes) {
-                turn.play(role, &mut self.memory);
-            }
+            plan.roles(&self.holding).for_each(|role| turn.play(role, &mut self.memory));
         }
         if !self.memory.covered.is_empty() && !turn.leads {
             turn.cover(&self.memory);
@@ -151,22 +147,25 @@ type Told = (Finding, bool, Vec<Place>);
 
 impl Turn<'_> {
     fn play(&mut self, role: Role, memory: &mut Memory) {
-        let (Role::Fill(number) | Role::Pass(number) | Role::Drain(number) | Role::Then(number)) = role;
-        let counted = &self.plan.buckets[number];
-        if counted.gate & !self.open != 0 {
+        if role.gate & !self.open != 0 {
             return;
         }
+        let counted = &self.plan.buckets[role.bucket];
         let Some(key) = counted.key(self.entity, self.event) else { return };
         let (now, shape) = (self.event.at.nanos(), &counted.scenario.shape);
-        match role {
-            Role::Fill(_) => self.fill(number, key, memory),
-            Role::Pass(_) => self.open |= if memory.gates.pour(counted.opens.trailing_zeros() as usize, key, now, shape) { counted.opens } else { 0 },
-            Role::Drain(_) => {
+        match role.act {
+            Act::Fill => self.fill(role.bucket, key, memory),
+            Act::Pass => {
+                if memory.gates.pour(counted.opens.trailing_zeros() as usize, key, now, shape) {
+                    self.open |= counted.opens;
+                }
+            }
+            Act::Drain => {
                 if let Some(bucket) = memory.buckets.get(key) {
                     bucket.drain(now, shape);
                 }
             }
-            Role::Then(_) => {
+            Act::Then => {
                 if let Some(bucket) = memory.buckets.get(key)
                     && bucket.is_over(now, shape)
                 {
@@ -239,6 +238,9 @@ impl Turn<'_> {
     /// Hands out what was found. Buckets that overflow of the same event do not confirm one another: one of them counts, the
     /// others are only named.
     fn tell(mut self, at: u16, findings: &mut Findings) {
+        if self.told.is_empty() {
+            return;
+        }
         self.told.sort_by_key(|(finding, leads, _)| std::cmp::Reverse((*leads, finding.severity)));
         let earlier: Vec<Place> = self.told.iter_mut().flat_map(|(_, _, earlier)| std::mem::take(earlier)).collect();
         let mut told = self.told.into_iter().map(|(finding, leads, _)| (finding, leads));

@@ -71,16 +71,28 @@ impl Glance {
     fn of_address(target: &[u8]) -> Glance {
         let seen = &target[..target.len().min(LONGEST)];
         let all = seen.iter().fold(0, |all, &byte| all | KINDS[usize::from(byte)]);
-        let pairs = if all & POINT != 0 { seen } else { &[] };
-        // Branches would keep the compiler from comparing many pairs at once.
-        let (hidden, climbs) = pairs.windows(2).fold((false, false), |(hidden, climbs), pair| {
-            (hidden | (pair[0] == b'/') & (pair[1] == b'.'), climbs | (pair[0] == b'.') & (pair[1] == b'.'))
-        });
+        let (mut hidden, mut climbs) = (false, false);
+        if all & POINT != 0 {
+            for point in memchr::memchr_iter(b'.', seen).filter(|&point| point > 0) {
+                hidden |= seen[point - 1] == b'/';
+                climbs |= seen[point - 1] == b'.';
+            }
+        }
         let long = target.len() > LONGEST;
         let when = |holds: bool, glance: Glance| if holds { glance } else { Glance::NOTHING };
         when(hidden || long, Glance::HIDDEN)
             .or(when(all & ODD != 0 || climbs || long, Glance::PAYLOAD))
             .or(when(all & QUESTION != 0 || long, Glance::QUERY))
+    }
+
+    /// All that there can be, by their numbers.
+    pub(crate) fn each() -> impl Iterator<Item = Glance> {
+        (0..=Glance::ANY.0).map(Glance)
+    }
+
+    #[inline]
+    pub(crate) const fn number(self) -> usize {
+        self.0 as usize
     }
 
     pub(crate) const fn or(self, other: Glance) -> Glance {

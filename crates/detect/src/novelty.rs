@@ -106,15 +106,15 @@ impl Watch {
     /// The hash of what stands in the watched fields; none where one of them is absent.
     fn item(&self, event: &Event) -> Option<u64> {
         self.fields.iter().try_fold(self.salt, |item, field| {
-            let value = match (field, event.get(field)) {
-                (Field::Template, _) if event.template != 0 => event.template,
-                (_, Value::Text(text)) => hash(text),
-                (_, Value::Address(address)) => match address {
-                    std::net::IpAddr::V4(v4) => u64::from(v4.to_bits()) | 1 << 40,
-                    std::net::IpAddr::V6(v6) => hash(&v6.octets()),
+            let value = match field {
+                Field::Template if event.template != 0 => event.template,
+                field => match event.get(field) {
+                    Value::Text(text) => hash(text),
+                    Value::Address(std::net::IpAddr::V4(v4)) => u64::from(v4.to_bits()) | 1 << 40,
+                    Value::Address(std::net::IpAddr::V6(v6)) => hash(&v6.octets()),
+                    Value::Number(number) => number.to_bits(),
+                    Value::Absent => return None,
                 },
-                (_, Value::Number(number)) => number.to_bits(),
-                (_, Value::Absent) => return None,
             };
             Some((item ^ value).wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(29))
         })

@@ -6,6 +6,7 @@ use lapwing_model::{Entity, Event, Field, Finding, Scope, Score, Severity, print
 use lapwing_rules::{Body, Criteria, KEYWORDS, Level, Rule, RuleSet, Scratch, Status, Value};
 use serde::{Deserialize, Serialize};
 
+use crate::glance::Answers;
 use crate::logsource::{Asked, Router, Seen, fields};
 use crate::{Detector, Events, Family, Findings, Kind, Rulebook};
 
@@ -38,6 +39,18 @@ impl Default for Settings {
 
 #[derive(Debug)]
 struct Rules {
+    asker: Asker,
+}
+
+impl Rules {
+    fn new(set: Arc<RuleSet>) -> Rules {
+        Rules { asker: Asker::new(set) }
+    }
+}
+
+/// Asks which rules hold of an event. That is the same for everybody who wants to know, so the first to ask tells the others.
+#[derive(Debug)]
+pub(crate) struct Asker {
     set: Arc<RuleSet>,
     fields: Vec<Asked>,
     router: Router,
@@ -45,19 +58,38 @@ struct Rules {
     matched: Vec<usize>,
 }
 
-impl Rules {
-    fn new(set: Arc<RuleSet>) -> Rules {
-        Rules { fields: fields(&set), set, router: Router::default(), scratch: Scratch::new(), matched: Vec::new() }
+impl Asker {
+    pub(crate) fn new(set: Arc<RuleSet>) -> Asker {
+        Asker { fields: fields(&set), set, router: Router::default(), scratch: Scratch::new(), matched: Vec::new() }
+    }
+
+    pub(crate) fn set(&self) -> &RuleSet {
+        &self.set
+    }
+
+    /// The event, as the rules see it once they hold.
+    pub(crate) fn seen<'a>(&'a self, event: &'a Event) -> Seen<'a> {
+        Seen { event, fields: &self.fields, kinds: u64::MAX }
+    }
+
+    /// The numbers of the rules that hold.
+    pub(crate) fn holding<'a>(&mut self, event: &Event, answers: &'a Answers) -> &'a [u32] {
+        answers.get_or_init(|| {
+            let seen = Seen { event, fields: &self.fields, kinds: self.router.kinds(event) };
+            self.set.matches(&mut self.scratch, &seen, &mut self.matched);
+            self.matched.iter().map(|&number| number as u32).collect()
+        })
     }
 }
 
 impl Detector for Rules {
     fn observe(&mut self, events: Events<'_>, findings: &mut Findings) {
         for (at, event) in events.iter() {
-            let seen = Seen { event, fields: &self.fields, kinds: self.router.kinds(event) };
-            self.set.matches(&mut self.scratch, &seen, &mut self.matched);
-            for &number in self.matched.iter().filter(|&&number| self.set.speaks(number)) {
-                findings.push(at, finding(&self.set.rules()[number], event));
+            let unshared = Answers::new();
+            let holding = self.asker.holding(event, events.rules(at).unwrap_or(&unshared));
+            let set = self.asker.set();
+            for number in holding.iter().map(|&number| number as usize).filter(|&number| set.speaks(number)) {
+                findings.push(at, finding(&set.rules()[number], event));
             }
         }
     }

@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lapwing_model::{Event, Finding, Scope, Timestamp};
-use lapwing_rules::{Comparison, Correlation, CorrelationKind, Correlations, Fired, Limits, Rule, RuleSet, Scratch};
+use lapwing_rules::{Comparison, Correlation, CorrelationKind, Correlations, Fired, Limits, Rule, RuleSet};
 use serde::{Deserialize, Serialize};
 
-use crate::logsource::{self, Asked, Router, Seen, fields};
-use crate::rules::{class, entity, name, reason, weight};
+use crate::glance::Answers;
+use crate::rules::{Asker, class, entity, name, reason, weight};
 use crate::{Detector, Events, Family, Findings, Kind, Rulebook, Setup};
 
 pub const KIND: Kind = Kind {
@@ -44,13 +44,8 @@ struct Thresholds {
 
 #[derive(Debug)]
 struct Counting {
-    /// The correlations, and only those other rules that they count.
-    set: RuleSet,
-    fields: Vec<Asked>,
-    router: Router,
+    asker: Asker,
     correlations: Correlations,
-    scratch: Scratch,
-    matched: Vec<usize>,
     fired: Vec<Fired>,
 }
 
@@ -62,31 +57,17 @@ impl Thresholds {
 }
 
 impl Counting {
-    fn new(rules: &RuleSet, limits: Limits) -> Counting {
-        let counted: Vec<&str> = rules
-            .rules()
-            .iter()
-            .filter_map(Rule::correlation)
-            .flat_map(|correlation| correlation.rules.iter().map(|reference| reference.name.as_str()))
-            .collect();
-        let named = |name: &Option<String>| name.as_deref().is_some_and(|name| counted.contains(&name));
-        let needed = rules.rules().iter().filter(|rule| rule.correlation().is_some() || named(&rule.name) || named(&rule.id));
-        // Rules that compiled together compile in part as well.
-        let (set, _) = logsource::compile(needed.cloned().collect());
-        let correlations = Correlations::new(&set, limits, |_, _| true);
-        let fields = fields(&set);
-        let router = Router::default();
-        Counting { set, fields, router, correlations, scratch: Scratch::new(), matched: Vec::new(), fired: Vec::new() }
+    fn new(rules: &Arc<RuleSet>, limits: Limits) -> Counting {
+        let correlations = Correlations::new(rules, limits, |_, _| true);
+        Counting { asker: Asker::new(Arc::clone(rules)), correlations, fired: Vec::new() }
     }
 
-    fn judge(&mut self, at: u16, event: &Event, findings: &mut Findings) {
-        let seen = Seen { event, fields: &self.fields, kinds: self.router.kinds(event) };
-        self.set.matches(&mut self.scratch, &seen, &mut self.matched);
-        for &number in &self.matched {
+    fn judge(&mut self, at: u16, event: &Event, answers: &Answers, findings: &mut Findings) {
+        for &number in self.asker.holding(event, answers) {
             self.fired.clear();
-            self.correlations.observe(number, event.at.nanos(), &seen, &mut self.fired);
+            self.correlations.observe(number as usize, event.at.nanos(), &self.asker.seen(event), &mut self.fired);
             for fired in &self.fired {
-                let rule = &self.set.rules()[fired.rule];
+                let rule = &self.asker.set().rules()[fired.rule];
                 findings.extend_event(at, rule.correlation().map(|correlation| finding(rule, correlation, fired, event)));
             }
         }
@@ -148,7 +129,8 @@ impl Detector for Thresholds {
             return;
         }
         for (at, event) in events.iter() {
-            counting.judge(at, event, findings);
+            let unshared = Answers::new();
+            counting.judge(at, event, events.rules(at).unwrap_or(&unshared), findings);
         }
     }
 

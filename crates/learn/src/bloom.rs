@@ -57,6 +57,27 @@ pub struct ScalableBloom {
     /// The oldest first, never empty.
     slices: Vec<Slice>,
     dropped: u64,
+    /// Items that were added or found since there was a new slice, by their low bits: most items come again soon.
+    #[serde(skip)]
+    latest: Latest,
+}
+
+/// What the slices need not be asked of. None of the items is 0.
+#[derive(Clone, Default)]
+struct Latest(Vec<u64>);
+
+impl Latest {
+    const PLACES: usize = 1024;
+
+    /// Whether the item was here already; it is afterwards.
+    #[inline]
+    fn replace(&mut self, hash: u64) -> bool {
+        if self.0.is_empty() {
+            self.0.resize(Self::PLACES, 0);
+        }
+        let place = &mut self.0[hash as usize % Self::PLACES];
+        std::mem::replace(place, hash) == hash && hash != 0
+    }
 }
 
 #[derive(Clone, Serialize, Deserialize)]
@@ -86,12 +107,15 @@ impl ScalableBloom {
     #[must_use]
     pub fn new(settings: BloomSettings) -> Self {
         let settings = settings.moved_into_range();
-        ScalableBloom { settings, slices: vec![settings.slice(0)], dropped: 0 }
+        ScalableBloom { settings, slices: vec![settings.slice(0)], dropped: 0, latest: Latest::default() }
     }
 
     /// Adds an item; true if it was new (a false positive says false of a new item, never the other way round).
     #[inline]
     pub fn insert(&mut self, hash: u64) -> bool {
+        if self.latest.replace(hash) {
+            return false;
+        }
         let full = self.slices.len() >= self.settings.slices as usize;
         match self.slices.iter().rposition(|slice| slice.contains(hash)) {
             // Seen only in the slice that is dropped next: carry it over, or what is common would one day be new again.
@@ -153,6 +177,7 @@ impl ScalableBloom {
         let newest = self.slices.len() - 1;
         if self.slices[newest].items >= self.slices[newest].capacity {
             self.next_slice();
+            self.latest = Latest::default();
         }
         if let Some(newest) = self.slices.last_mut() {
             newest.insert(hash);
@@ -199,7 +224,7 @@ impl TryFrom<Saved> for ScalableBloom {
             return Err("saved bloom filter has no slice or a damaged one; start it empty");
         }
         let settings = saved.settings.moved_into_range();
-        Ok(ScalableBloom { settings, slices: saved.slices, dropped: saved.dropped })
+        Ok(ScalableBloom { settings, slices: saved.slices, dropped: saved.dropped, latest: Latest::default() })
     }
 }
 

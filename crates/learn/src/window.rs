@@ -13,6 +13,12 @@ const STEP: i64 = 10 * SECOND;
 /// Times are moved into a range in which no subtraction overflows: the years 1897 to 2116.
 const LATEST: i64 = 1 << 62;
 const EARLIEST: i64 = -(1 << 61);
+/// Where buckets are numbered from: before all times, so that numbers are never negative, and a time at which, as at 0, the
+/// first bucket of each ring begins.
+const ORIGIN: i64 = {
+    let together = 7 * 11 * 36 * STEP;
+    (EARLIEST / together - 2) * together
+};
 const BUCKETS: usize = 29;
 
 /// One of the three windows.
@@ -68,12 +74,25 @@ const RINGS: [Ring; 3] = [
 impl Ring {
     #[inline]
     const fn number(&self, at: i64) -> i64 {
-        at.div_euclid(self.width)
+        ((at - ORIGIN) as u64 / self.width as u64) as i64
+    }
+
+    /// When a bucket begins.
+    #[inline]
+    const fn begin(&self, number: i64) -> i64 {
+        ORIGIN + number * self.width
     }
 
     #[inline]
     const fn slot(&self, number: i64) -> usize {
-        self.first + number.rem_euclid(self.length) as usize
+        self.first + (number as u64 % self.length as u64) as usize
+    }
+
+    /// The slot so many buckets before the one in `slot`; fewer than the ring has.
+    #[inline]
+    const fn before(&self, slot: usize, buckets: i64) -> usize {
+        let buckets = buckets as usize;
+        if slot >= self.first + buckets { slot - buckets } else { slot + self.length as usize - buckets }
     }
 }
 
@@ -96,7 +115,7 @@ pub struct SlidingCounts<const N: usize> {
 
 impl<const N: usize> Default for SlidingCounts<N> {
     fn default() -> Self {
-        Self::starting_at(RINGS[0].number(EARLIEST) * STEP)
+        Self::starting_at(EARLIEST)
     }
 }
 
@@ -107,7 +126,8 @@ impl<const N: usize> SlidingCounts<N> {
         Self::default()
     }
 
-    fn starting_at(start: i64) -> Self {
+    fn starting_at(at: i64) -> Self {
+        let start = RINGS[0].begin(RINGS[0].number(at));
         SlidingCounts { buckets: [[0; N]; BUCKETS], start, ahead: 0, slots: Self::slots_at(start) }
     }
 
@@ -136,10 +156,10 @@ impl<const N: usize> SlidingCounts<N> {
 
     fn add_late(&mut self, at: i64, amounts: [u32; N]) -> bool {
         let mut counted = false;
-        for ring in RINGS {
-            let number = ring.number(at);
-            if ring.number(self.start) - number < ring.length {
-                add_to(&mut self.buckets[ring.slot(number)], amounts);
+        for (ring, newest) in RINGS.iter().zip(self.slots) {
+            let ago = ring.number(self.start) - ring.number(at);
+            if ago < ring.length {
+                add_to(&mut self.buckets[ring.before(newest.into(), ago)], amounts);
                 counted = true;
             }
         }
@@ -148,13 +168,17 @@ impl<const N: usize> SlidingCounts<N> {
 
     /// Empties the buckets that `at` makes new; however far the jump, at most every bucket once.
     fn advance(&mut self, at: i64) {
-        for ring in RINGS {
-            let (from, to) = (ring.number(self.start), ring.number(at));
-            for number in from.max(to - ring.length) + 1..=to {
-                self.buckets[ring.slot(number)] = [0; N];
+        for (ring, newest) in RINGS.iter().zip(self.slots) {
+            let passed = ring.number(at) - ring.number(self.start);
+            let buckets = &mut self.buckets[ring.first..ring.first + ring.length as usize];
+            if passed >= ring.length {
+                buckets.fill([0; N]);
+            } else {
+                let newest = usize::from(newest) - ring.first;
+                (1..=passed as usize).for_each(|step| buckets[(newest + step) % ring.length as usize] = [0; N]);
             }
         }
-        self.start = RINGS[0].number(at) * STEP;
+        self.start = RINGS[0].begin(RINGS[0].number(at));
         self.ahead = 0;
         self.slots = Self::slots_at(self.start);
     }
@@ -180,7 +204,7 @@ impl<const N: usize> SlidingCounts<N> {
     /// The newest time that was counted, in nanoseconds (rounded down to a microsecond); `None` if there was none.
     #[must_use]
     pub fn newest(&self) -> Option<i64> {
-        let none = self.ahead == 0 && self.start == RINGS[0].number(EARLIEST) * STEP;
+        let none = self.ahead == 0 && self.start == RINGS[0].begin(RINGS[0].number(EARLIEST));
         (!none).then_some(self.start + (i64::from(self.ahead) << 10))
     }
 
@@ -201,7 +225,7 @@ impl<const N: usize> SlidingCounts<N> {
         for number in newest - ring.length + 1..leaving {
             (0..N).for_each(|i| inside[i] -= u64::from(self.buckets[ring.slot(number)][i]));
         }
-        let outside = (now - current * ring.width) as f64 / ring.width as f64;
+        let outside = (now - ring.begin(current)) as f64 / ring.width as f64;
         let bucket = self.buckets[ring.slot(leaving)];
         std::array::from_fn(|i| inside[i] as f64 - outside * f64::from(bucket[i]))
     }
@@ -231,8 +255,7 @@ impl<const N: usize> TryFrom<Saved> for SlidingCounts<N> {
     type Error = &'static str;
 
     fn try_from(saved: Saved) -> Result<Self, Self::Error> {
-        let start = RINGS[0].number(saved.start.clamp(EARLIEST, LATEST)) * STEP;
-        let mut counts = SlidingCounts::starting_at(start);
+        let mut counts = SlidingCounts::starting_at(saved.start.clamp(EARLIEST, LATEST));
         let buckets = counts.buckets.as_flattened_mut();
         if saved.buckets.len() != buckets.len() || i64::from(saved.ahead) << 10 >= STEP {
             return Err("saved window counts have another shape; start them empty");

@@ -213,7 +213,7 @@ impl Event {
     #[must_use]
     pub fn path(&self, web: &Web) -> &[u8] {
         let target = self.text(web.target);
-        &target[..memchr(b'?', target).unwrap_or(target.len())]
+        &target[..memchr::memchr(b'?', target).unwrap_or(target.len())]
     }
 
     /// Query of a web request, without its `?`; nothing where there is none.
@@ -221,7 +221,7 @@ impl Event {
     #[must_use]
     pub fn query(&self, web: &Web) -> Option<&[u8]> {
         let target = self.text(web.target);
-        memchr(b'?', target).map(|at| &target[at + 1..])
+        memchr::memchr(b'?', target).map(|at| &target[at + 1..])
     }
 
     /// HTTP status, where the event speaks of one.
@@ -283,10 +283,6 @@ pub fn network_name(address: IpAddr) -> String {
         }
         IpAddr::V6(v6) => format!("{}/64", std::net::Ipv6Addr::from_bits(v6.to_bits() >> 64 << 64)),
     }
-}
-
-fn memchr(needle: u8, haystack: &[u8]) -> Option<usize> {
-    haystack.iter().position(|&byte| byte == needle)
 }
 
 #[cfg(test)]

@@ -141,7 +141,7 @@ fn fresh(record: &Record, length: usize) -> Event {
 
 fn skeleton(event: &Event) -> u64 {
     match &event.detail {
-        Detail::Web(web) => template::path_skeleton(event.text(web.method), event.path(web)),
+        Detail::Web(web) => template::path_skeleton(event.text(web.method), event.text(web.target)),
         Detail::Log(log) => template::skeleton(event.text(log.message)),
         Detail::Flow(flow) => template::skeleton(event.text(flow.message)),
     }

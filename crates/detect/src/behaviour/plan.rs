@@ -23,7 +23,9 @@ pub(super) struct Plan {
     /// Those of all scopes.
     pub(super) detections: Arc<Detections>,
     /// For each detection, what its match does.
-    pub(super) roles: Vec<Vec<Role>>,
+    roles: Vec<Vec<Role>>,
+    /// For each glance, what follows of it without asking.
+    surely: Vec<Box<[Role]>>,
     /// What an event must be for any of them.
     pub(super) glance: Glance,
     /// What an event must be for any of them that has to be asked.
@@ -39,20 +41,27 @@ pub(super) struct Counted {
     pub(super) scenario: Scenario,
     /// Tells its buckets from those of others: a changed scenario begins anew.
     pub(super) salt: u64,
-    /// Its gate, as a bit of those open; 0 where it needs none.
-    pub(super) gate: u64,
-    /// The bit that it opens.
+    /// The bit of a gate that it opens.
     pub(super) opens: u64,
 }
 
-/// What a match of a detection does to the bucket of that number.
+/// What a match of a detection does to a bucket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Role {
-    Fill(usize),
+pub(super) struct Role {
+    pub(super) act: Act,
+    /// The bucket's number.
+    pub(super) bucket: usize,
+    /// The gate that has to be open, as a bit; 0 where none has.
+    pub(super) gate: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Act {
+    Fill,
     /// Fills a gate.
-    Pass(usize),
-    Drain(usize),
-    Then(usize),
+    Pass,
+    Drain,
+    Then,
 }
 
 impl Behaviours {
@@ -114,6 +123,7 @@ impl Plan {
             scope,
             detections: Arc::clone(detections),
             roles: vec![Vec::new(); detections.len()],
+            surely: Vec::new(),
             glance: Glance::NOTHING,
             asks: Glance::NOTHING,
             buckets: Vec::new(),
@@ -139,6 +149,20 @@ impl Plan {
                 self.asks = self.asks.or(glance);
             }
         }
+        let follows = |glance| self.roles(&detections.certain(glance).collect::<Vec<_>>()).collect();
+        self.surely = Glance::each().map(follows).collect();
+    }
+
+    /// What follows of an event for which nothing that has to be asked holds.
+    pub(super) fn surely(&self, glance: Glance) -> &[Role] {
+        &self.surely[glance.number()]
+    }
+
+    /// What follows of detections that hold. A gate opens for all that it guards, whichever of the detections comes first.
+    pub(super) fn roles(&self, holding: &[u32]) -> impl Iterator<Item = Role> {
+        let all = move || holding.iter().flat_map(|&detection| &self.roles[detection as usize]).copied();
+        let passes = |role: &Role| role.act == Act::Pass;
+        all().filter(passes).chain(all().filter(move |role| !passes(role)))
     }
 
     fn add(&mut self, rule: &Rule, scenario: &Scenario) -> Result<(), String> {
@@ -159,14 +183,13 @@ impl Plan {
         }
         let (gate, opens) = self.gates(scenario)?;
         let number = self.buckets.len();
-        let role = if scenario.is_gate { Role::Pass(number) } else { Role::Fill(number) };
-        let roles = [(Some(fill), role), (drain, Role::Drain(number)), (then, Role::Then(number))];
-        for (detection, role) in roles {
+        let act = if scenario.is_gate { Act::Pass } else { Act::Fill };
+        for (detection, act) in [(Some(fill), act), (drain, Act::Drain), (then, Act::Then)] {
             if let Some(detection) = detection {
-                self.roles[detection].push(role);
+                self.roles[detection].push(Role { act, bucket: number, gate });
             }
         }
-        self.buckets.push(Counted { salt: salt(scenario), scenario: scenario.clone(), gate, opens });
+        self.buckets.push(Counted { salt: salt(scenario), scenario: scenario.clone(), opens });
         Ok(())
     }
 

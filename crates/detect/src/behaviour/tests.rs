@@ -4,7 +4,7 @@ use bytes::Bytes;
 use lapwing_model::{Event, Finding, Origin, Position, Record, Scope, Timestamp};
 use lapwing_parse::Parser;
 
-use super::plan::Role;
+use super::plan::{Act, Role};
 use crate::behaviour::BUILTIN;
 use crate::glance::{Answers, Glance};
 use crate::testing::{judge, observe, setup};
@@ -88,8 +88,9 @@ fn a_detection_without_buckets_only_plays_the_roles_it_is_asked_for() {
     let plan = setup().rulebook.behaviours.plan(Scope::Client).expect("clients have behaviours");
     let is_granted = |rule: &lapwing_rules::Rule| rule.name.as_deref() == Some("web-login-granted");
     let number = plan.detections.iter().position(|(_, rule)| is_granted(rule)).expect("there");
-    assert!(!plan.roles[number].is_empty());
-    assert!(plan.roles[number].iter().all(|role| matches!(role, Role::Then(_) | Role::Drain(_))));
+    let roles: Vec<Role> = plan.roles(&[number as u32]).collect();
+    assert!(!roles.is_empty());
+    assert!(roles.iter().all(|role| matches!(role.act, Act::Then | Act::Drain)));
     assert!(!setup().rulebook.rules.rules().iter().any(|rule| BUILTIN.iter().any(|(file, _)| *file == &*rule.file)), "none is a rule besides");
 }
 

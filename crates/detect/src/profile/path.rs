@@ -21,25 +21,43 @@ const LONGEST_WORD: usize = 40;
 /// Bytes of a path that are looked at.
 const MOST_BYTES: usize = 1024;
 
+const END: u8 = 1;
+const DIGIT: u8 = 2;
+
+/// What a byte is to a walk.
+const KINDS: [u8; 256] = {
+    let mut kinds = [0; 256];
+    (kinds[b'/' as usize], kinds[b'?' as usize]) = (END, END);
+    let mut digit = b'0';
+    while digit <= b'9' {
+        kinds[digit as usize] = DIGIT;
+        digit += 1;
+    }
+    kinds
+};
+
 /// Walks a path up to its query; `seed` sets sites apart, `folder` is called with the key and the end of each folder on the way.
 #[inline]
 pub(super) fn walk(seed: u64, path: &[u8], mut folder: impl FnMut(u64, usize)) -> Walked {
     let looked_at = &path[..path.len().min(MOST_BYTES)];
     let mut walked = Walked { key: seed, folder: seed, last: 0, end: looked_at.len() };
-    let (mut digits, mut start) = (false, 0_usize);
+    let (mut seen, mut start) = (0, 0_usize);
     for (at, &byte) in looked_at.iter().enumerate() {
-        digits |= byte.is_ascii_digit();
+        let kind = KINDS[usize::from(byte)];
+        seen |= kind;
+        if kind & END == 0 {
+            continue;
+        }
         if byte == b'?' {
             walked.end = at;
             break;
         }
-        if byte == b'/' {
-            walked.key = mix(walked.key, segment(&path[start..at], digits));
-            folder(walked.key, at);
-            (walked.folder, walked.last) = (walked.key, at + 1);
-            (digits, start) = (false, at + 1);
-        }
+        walked.key = mix(walked.key, segment(&path[start..at], seen & DIGIT != 0));
+        folder(walked.key, at);
+        (walked.folder, walked.last) = (walked.key, at + 1);
+        (seen, start) = (0, at + 1);
     }
+    let digits = seen & DIGIT != 0;
     walked.key = mix(walked.key, segment(&looked_at[start..walked.end], digits) ^ 1);
     if walked.end == MOST_BYTES {
         walked.end += path[MOST_BYTES..].iter().position(|&byte| byte == b'?').unwrap_or(path.len() - MOST_BYTES);

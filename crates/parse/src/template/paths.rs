@@ -1,7 +1,6 @@
 //! Paths of web requests: split at slashes, segments that carry a value masked.
 
 use super::tokens::{MAX_BYTES, MAX_TOKENS, Token, VALUE, mix, word_hash};
-use super::words::is_hex;
 
 /// Calls `each` for the method (with an empty span) and for every segment of the path, in order; spans are into `path`.
 /// The query is not looked at.
@@ -12,24 +11,24 @@ pub(super) fn walk(method: &[u8], path: &[u8], mut each: impl FnMut(Token)) {
     let mut start = 0;
     let mut count = 1;
     while start < path.len() && count < MAX_TOKENS {
-        let length = path[start..].iter().position(|byte| matches!(byte, b'/' | b'?' | b'#')).unwrap_or(path.len() - start);
-        let end = start + length;
-        if end > start {
-            let hash = if is_path_value(&path[start..end]) { VALUE } else { word_hash(path, start, end) };
-            each(Token { hash, start: start as u32, end: end as u32 });
+        let segment = Segment::at(path, start);
+        if segment.end > start {
+            let hash = if segment.is_value(&path[start..segment.end]) { VALUE } else { word_hash(path, start, segment.end) };
+            each(Token { hash, start: start as u32, end: segment.end as u32 });
             count += 1;
         }
-        if path.get(end).is_some_and(|byte| *byte != b'/') {
+        if path.get(segment.end).is_some_and(|byte| *byte != b'/') {
             return;
         }
-        start = end + 1;
+        start = segment.end + 1;
     }
 }
 
 /// Sets the patterns of requests apart from those of texts.
 const PATH: u64 = 0xA076_1D64_78BD_642F;
 
-/// The hash of a request with the values in its path masked: `/blog/17` and `/blog/18` are the same, `GET` and `POST` not.
+/// The hash of a request with the values in its path masked: `/blog/17` and `/blog/18` are the same, `GET` and `POST` not. What
+/// follows the path, its `?` or `#` first, is not looked at.
 /// Never 0; the same on every machine.
 #[must_use]
 pub fn path_skeleton(method: &[u8], path: &[u8]) -> u64 {
@@ -38,20 +37,65 @@ pub fn path_skeleton(method: &[u8], path: &[u8]) -> u64 {
     hash.max(1)
 }
 
-/// Whether a segment of a path is a value: it has digits, is encoded, long, or many words joined. Versions (`v2`) are words.
-fn is_path_value(segment: &[u8]) -> bool {
-    if let [b'v', version @ ..] = segment
-        && (1..=2).contains(&version.len())
-    {
-        return false;
+/// A segment of a path: where it ends, and what its bytes are.
+struct Segment {
+    end: usize,
+    /// What any of its bytes is.
+    seen: u8,
+    joints: usize,
+}
+
+/// Ends a segment.
+const END: u8 = 1;
+/// Joins words.
+const JOINT: u8 = 2;
+/// Stands in values only: digits, signs of encoding.
+const ODD: u8 = 4;
+/// No hexadecimal digit.
+const NOT_HEX: u8 = 8;
+
+const KINDS: [u8; 256] = {
+    let mut kinds = [0; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        kinds[byte] = match byte as u8 {
+            b'/' | b'?' | b'#' => END,
+            b'0'..=b'9' => ODD,
+            b'%' | b'@' | b'=' => ODD | NOT_HEX,
+            b'-' | b'_' | b'+' => JOINT | NOT_HEX,
+            byte if byte.is_ascii_hexdigit() => 0,
+            _ => NOT_HEX,
+        };
+        byte += 1;
     }
-    let mut joints = 0;
-    for byte in segment {
-        match byte {
-            b'0'..=b'9' | b'%' | b'@' | b'=' => return true,
-            b'-' | b'_' | b'+' => joints += 1,
-            _ => {}
+    kinds
+};
+
+impl Segment {
+    #[inline]
+    fn at(path: &[u8], start: usize) -> Segment {
+        let (mut end, mut seen, mut joints) = (start, 0, 0);
+        for &byte in &path[start..] {
+            let kind = KINDS[usize::from(byte)];
+            if kind & END != 0 {
+                break;
+            }
+            seen |= kind;
+            joints += usize::from(kind & JOINT);
+            end += 1;
         }
+        Segment { end, seen, joints: joints / usize::from(JOINT) }
     }
-    joints > 2 || segment.len() > 32 || is_hex(segment)
+
+    /// Whether it is a value: it has digits, is encoded, long, or many words joined. Versions (`v2`) are words.
+    #[inline]
+    fn is_value(&self, text: &[u8]) -> bool {
+        if let [b'v', version @ ..] = text
+            && (1..=2).contains(&version.len())
+        {
+            return false;
+        }
+        let hex = self.seen & NOT_HEX == 0 && text.len() >= 8;
+        self.seen & ODD != 0 || self.joints > 2 || text.len() > 32 || hex
+    }
 }
