@@ -28,13 +28,20 @@ pub struct Batch {
     pub barrier: bool,
     /// It is the last of all: nothing will come any more. The time is the latest that events told of.
     pub end: Option<Timestamp>,
+    /// Of each event, by the numbers of the scopes.
+    partitions: Vec<[u8; SCOPES]>,
     /// By the numbers of their scopes; worked out for those that somebody judges.
-    routes: [OnceLock<Route>; Scope::EACH.len()],
+    routes: [OnceLock<Route>; SCOPES],
     glances: Vec<Glance>,
     /// Which rules, and which detections of behaviours, hold of each event: the same for whoever judges it.
     rules: Vec<Answers>,
     behaviours: Vec<Answers>,
 }
+
+const SCOPES: usize = Scope::EACH.len();
+
+/// The partition of an event without a key.
+const NOBODY: u8 = u8::MAX;
 
 /// The most events that one batch holds: positions in it are `u16`.
 pub const BATCH_EVENTS: usize = 1024;
@@ -42,16 +49,17 @@ pub const BATCH_EVENTS: usize = 1024;
 impl Batch {
     #[must_use]
     pub fn new(sequence: u64, events: Vec<Event>, ticks: Vec<(u16, Timestamp)>) -> Batch {
-        let glances = events.iter().map(Glance::at).collect();
+        // Whatever everybody needs of an event is taken out of it at once, while it is at hand.
+        let (glances, partitions) = events.iter().map(|event| (Glance::at(event), partitions(event))).unzip();
         let (rules, behaviours) = (vec![Answers::new(); events.len()], vec![Answers::new(); events.len()]);
         let times = || events.iter().map(|event| event.at);
         let span = times().min().zip(times().max());
-        Batch { sequence, events, ticks, span, glances, rules, behaviours, ..Batch::default() }
+        Batch { sequence, events, ticks, span, glances, partitions, rules, behaviours, ..Batch::default() }
     }
 
     /// The positions of the events that partition `number` of a scope judges.
     pub(crate) fn route(&self, scope: Scope, number: usize) -> &[u16] {
-        self.routes[scope as usize].get_or_init(|| Route::of(scope, &self.events)).run(number)
+        self.routes[scope as usize].get_or_init(|| Route::of(scope, &self.partitions)).run(number)
     }
 
     /// The events at some positions.
@@ -134,12 +142,10 @@ impl Route {
     }
 
     /// A counting sort by partition; stable, so each run keeps the order of the input.
-    fn of(scope: Scope, events: &[Event]) -> Route {
-        let number = |event: &Event| key(scope, event).map(partition);
+    fn of(scope: Scope, partitions: &[[u8; SCOPES]]) -> Route {
+        let own = || partitions.iter().map(|of_event| usize::from(of_event[scope as usize]));
         let mut counts = [0_u16; PARTITIONS];
-        for number in events.iter().filter_map(number) {
-            counts[number] += 1;
-        }
+        own().for_each(|number| counts.get_mut(number).into_iter().for_each(|count| *count += 1));
         let mut ends = [0_u16; PARTITIONS];
         let mut end = 0;
         for (slot, count) in ends.iter_mut().zip(counts) {
@@ -147,23 +153,22 @@ impl Route {
             end += count;
         }
         let mut positions = vec![0; end as usize];
-        for (at, event) in events.iter().enumerate() {
-            if let Some(number) = number(event) {
-                positions[ends[number] as usize] = at as u16;
-                ends[number] += 1;
+        for (at, number) in own().enumerate() {
+            if let Some(end) = ends.get_mut(number) {
+                positions[*end as usize] = at as u16;
+                *end += 1;
             }
         }
         Route { positions, ends }
     }
 }
 
-/// The key that decides who judges an event. What needs no state is spread by position; what is one state for everything
+/// Which partition of each scope judges an event. What needs no state is spread by position; what is one state for everything
 /// has one owner.
-fn key(scope: Scope, event: &Event) -> Option<u64> {
-    match scope {
-        Scope::Event => Some(event.position.offset.wrapping_mul(0x9E37_79B9_7F4A_7C15)),
-        scope => event.keys.get(scope),
-    }
+fn partitions(event: &Event) -> [u8; SCOPES] {
+    let mut keys = event.keys.each();
+    keys[Scope::Event as usize] = event.position.offset.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
+    keys.map(|key| if key == 0 { NOBODY } else { partition(key) as u8 })
 }
 
 #[cfg(test)]
@@ -184,7 +189,7 @@ mod tests {
                 }
             }
             for (event, seen) in batch.events.iter().zip(seen) {
-                assert_eq!(seen, u32::from(key(scope, event).is_some()), "{scope}");
+                assert_eq!(seen, u32::from(scope == Scope::Event || event.keys.get(scope).is_some()), "{scope}");
             }
         }
     }

@@ -146,10 +146,15 @@ struct Turn<'a> {
 type Told = (Finding, bool, Vec<Place>);
 
 impl Turn<'_> {
+    /// Most roles stand behind a gate, and most gates are closed.
+    #[inline]
     fn play(&mut self, role: Role, memory: &mut Memory) {
-        if role.gate & !self.open != 0 {
-            return;
+        if role.gate & !self.open == 0 {
+            self.act(role, memory);
         }
+    }
+
+    fn act(&mut self, role: Role, memory: &mut Memory) {
         let counted = &self.plan.buckets[role.bucket];
         let Some(key) = counted.key(self.entity, self.event) else { return };
         let (now, shape) = (self.event.at.nanos(), &counted.scenario.shape);

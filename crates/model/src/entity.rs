@@ -125,6 +125,18 @@ impl Keys {
         }
     }
 
+    /// The keys of all scopes, in the order of [`Scope::EACH`]; 0 where there is none.
+    #[inline]
+    #[must_use]
+    pub fn each(&self) -> [u64; Scope::EACH.len()] {
+        let mut keys = [0; Scope::EACH.len()];
+        keys[..=Scope::Source as usize].copy_from_slice(&self.0[..=Scope::Source as usize]);
+        keys[Scope::All as usize] = Keys::EVERYTHING;
+        keys[Scope::Victim as usize] = self.0[KEYED - 1];
+        keys[Scope::Pair as usize] = self.get(Scope::Pair).unwrap_or(0);
+        keys
+    }
+
     /// Sets the key of a scope that events carry one for.
     pub fn set(&mut self, scope: Scope, key: u64) {
         if let Some(place) = place(scope) {
@@ -210,6 +222,16 @@ mod tests {
         let parts: std::collections::HashSet<_> =
             (0..1_000_u32).map(|i| partition(keys(b"10.0.0.1", &i.to_le_bytes()))).collect();
         assert_eq!(parts.len(), PARTITIONS, "pairs of one client are spread");
+    }
+
+    #[test]
+    fn all_keys_at_once_are_the_same_as_one_by_one() {
+        let mut keys = Keys::default();
+        for (scope, name) in [(Scope::Client, b"10.0.0.1".as_slice()), (Scope::Source, b"a.log"), (Scope::Victim, b"10.0.0.2")] {
+            assert!(Scope::EACH.iter().all(|&scope| keys.each()[scope as usize] == keys.get(scope).unwrap_or(0)));
+            keys.name(scope, name);
+        }
+        assert!(Scope::EACH.iter().all(|&scope| keys.each()[scope as usize] == keys.get(scope).unwrap_or(0)));
     }
 
     #[test]

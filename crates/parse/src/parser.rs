@@ -131,6 +131,7 @@ impl Parser {
 }
 
 /// An event of plain text, whose raw bytes are the record without what ends its line.
+#[inline]
 fn fresh(record: &Record, length: usize) -> Event {
     let mut event = Event::new(record, Detail::Log(Log::default()));
     if length < record.body.len() {

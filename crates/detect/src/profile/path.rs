@@ -41,23 +41,25 @@ const KINDS: [u8; 256] = {
 pub(super) fn walk(seed: u64, path: &[u8], mut folder: impl FnMut(u64, usize)) -> Walked {
     let looked_at = &path[..path.len().min(MOST_BYTES)];
     let mut walked = Walked { key: seed, folder: seed, last: 0, end: looked_at.len() };
-    let (mut seen, mut start) = (0, 0_usize);
-    for (at, &byte) in looked_at.iter().enumerate() {
-        let kind = KINDS[usize::from(byte)];
-        seen |= kind;
-        if kind & END == 0 {
-            continue;
+    let mut start = 0_usize;
+    let digits = loop {
+        let mut seen = 0;
+        let ends = |byte: &u8| {
+            let kind = KINDS[usize::from(*byte)];
+            seen |= kind;
+            kind & END != 0
+        };
+        let end = looked_at[start..].iter().position(ends).map_or(looked_at.len(), |length| start + length);
+        let digits = seen & DIGIT != 0;
+        if looked_at.get(end) != Some(&b'/') {
+            walked.end = end;
+            break digits;
         }
-        if byte == b'?' {
-            walked.end = at;
-            break;
-        }
-        walked.key = mix(walked.key, segment(&path[start..at], seen & DIGIT != 0));
-        folder(walked.key, at);
-        (walked.folder, walked.last) = (walked.key, at + 1);
-        (seen, start) = (0, at + 1);
-    }
-    let digits = seen & DIGIT != 0;
+        walked.key = mix(walked.key, segment(&looked_at[start..end], digits));
+        folder(walked.key, end);
+        (walked.folder, walked.last) = (walked.key, end + 1);
+        start = end + 1;
+    };
     walked.key = mix(walked.key, segment(&looked_at[start..walked.end], digits) ^ 1);
     if walked.end == MOST_BYTES {
         walked.end += path[MOST_BYTES..].iter().position(|&byte| byte == b'?').unwrap_or(path.len() - MOST_BYTES);
