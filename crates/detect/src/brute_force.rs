@@ -66,6 +66,8 @@ const OVER: i64 = 2 * HOUR;
 #[derive(Debug)]
 struct BruteForce {
     settings: Settings,
+    /// The ports where somebody logs in, in their order, and how many times as many attempts they need.
+    logins: Vec<(u16, u32)>,
     tries: Lru<Tries>,
 }
 
@@ -84,17 +86,18 @@ struct Tries {
 
 impl BruteForce {
     fn new(settings: &Settings) -> BruteForce {
-        BruteForce { tries: Lru::new(settings.pairs.div_ceil(PARTITIONS)), settings: settings.clone() }
+        let people = settings.ports.iter().map(|port| (*port, 1));
+        let programs = settings.busy_ports.iter().map(|port| (*port, settings.busy_times.max(1)));
+        let mut logins: Vec<_> = people.chain(programs).collect();
+        // Where a port is both, it is one of people.
+        logins.sort_by_key(|(port, _)| *port);
+        logins.dedup_by_key(|(port, _)| *port);
+        BruteForce { tries: Lru::new(settings.pairs.div_ceil(PARTITIONS)), settings: settings.clone(), logins }
     }
 
     fn judge(&mut self, event: &Event, flow: &Flow) -> Option<Finding> {
-        let times = if self.settings.ports.contains(&flow.destination_port) {
-            1
-        } else if self.settings.busy_ports.contains(&flow.destination_port) {
-            self.settings.busy_times.max(1)
-        } else {
-            return None;
-        };
+        let login = self.logins.binary_search_by_key(&flow.destination_port, |(port, _)| *port).ok()?;
+        let (_, times) = self.logins[login];
         if flow.protocol != Flow::TCP || flow.action == Action::Denied || contact(flow) != Contact::Answered {
             return None;
         }

@@ -193,7 +193,7 @@ mod tests {
             assert!(observe(&mut *thresholds, &errors[..9]).is_empty());
             if let Some(more) = reload {
                 let rules = crate::testing::setup().rulebook.rules.rules().to_vec().into_iter();
-                let (set, errors) = logsource::compile(rules.chain(lapwing_rules::parse("x.yml", more).0).collect());
+                let (set, errors) = crate::logsource::compile(rules.chain(lapwing_rules::parse("x.yml", more).0).collect());
                 assert_eq!(errors, []);
                 thresholds.reload(&Rulebook { rules: Arc::new(set), ..Rulebook::default() });
             }

@@ -249,6 +249,42 @@ impl Field {
         }
     }
 
+    /// Whether an event of that kind has a place of its own for it. Most fields that are asked for are another kind's.
+    #[inline]
+    const fn is_of(&self, detail: &Detail) -> bool {
+        match self {
+            Field::Method
+            | Field::Url
+            | Field::Path
+            | Field::Query
+            | Field::ResponseSize
+            | Field::Referrer
+            | Field::UserAgent
+            | Field::Domain
+            | Field::RequestBody => matches!(detail, Detail::Web(_)),
+            Field::Logger => matches!(detail, Detail::Log(_)),
+            Field::Message => !matches!(detail, Detail::Web(_)),
+            Field::Status => !matches!(detail, Detail::Flow(_)),
+            Field::SourcePort
+            | Field::SourceBytes
+            | Field::SourcePackets
+            | Field::DestinationAddress
+            | Field::DestinationPort
+            | Field::DestinationBytes
+            | Field::DestinationPackets
+            | Field::Transport
+            | Field::NetworkBytes
+            | Field::NetworkPackets
+            | Field::ProtocolNumber
+            | Field::Direction
+            | Field::TcpFlags
+            | Field::ConnectionState
+            | Field::Action => matches!(detail, Detail::Flow(_)),
+            Field::Template | Field::Other(_) => false,
+            _ => true,
+        }
+    }
+
     /// The names by which Lapwing's own fields are known, the one to show first.
     pub fn known() -> impl Iterator<Item = &'static [&'static str]> {
         OWN.iter().map(|field| field.names().all)
@@ -288,8 +324,13 @@ const fn of_destination(fact: Fact) -> &'static Names {
 impl Event {
     /// What stands in a field of this event: in its own place or, where that is empty, among the record's other fields under
     /// one of its names (an application may well have a `status` that is no HTTP status).
+    #[inline]
     #[must_use]
     pub fn get(&self, field: &Field) -> Value<'_> {
+        if self.others.is_empty() && !field.is_of(&self.detail) { Value::Absent } else { self.look_up(field) }
+    }
+
+    fn look_up(&self, field: &Field) -> Value<'_> {
         if let Field::Other(name) = field {
             return self.other(&[name], mark(name.as_bytes()));
         }
@@ -381,6 +422,45 @@ mod tests {
         names.sort_unstable();
         names.dedup();
         assert_eq!(names.len(), all);
+    }
+
+    #[test]
+    fn a_kind_of_event_without_a_place_for_a_field_never_has_it() {
+        let record = crate::Record {
+            body: bytes::Bytes::from_static(b"x"),
+            origin: crate::Origin::new("app"),
+            position: crate::Position::default(),
+            received: crate::Timestamp::EPOCH,
+        };
+        let x = crate::Text::raw(0, 1);
+        let web = crate::Web {
+            method: x,
+            target: x,
+            protocol: x,
+            referrer: x,
+            user_agent: x,
+            domain: x,
+            body: x,
+            status: 200,
+            bytes: Some(1),
+        };
+        let log = crate::Log { message: x, logger: x, status: 200 };
+        let flow = Flow {
+            source_port: 1,
+            destination_port: 1,
+            protocol: 6,
+            bytes: 1,
+            packets: 1,
+            tcp_flags: 1,
+            message: x,
+            ..Default::default()
+        };
+        for detail in [Detail::Web(web), Detail::Log(log), Detail::Flow(flow)] {
+            let event = Event::new(&record, detail);
+            for field in OWN.iter().filter(|field| !field.is_of(&detail)) {
+                assert_eq!(event.placed(field), Value::Absent, "{}", field.name());
+            }
+        }
     }
 
     #[test]

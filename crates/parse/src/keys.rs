@@ -7,6 +7,30 @@ use lapwing_model::{Detail, Event, Scope, hash};
 /// Room for the longest IPv6 address with its `/64`.
 const ROOM: usize = 48;
 
+/// Each octet as text with a dot behind it, and how long that is.
+const OCTETS: [([u8; 4], usize); 256] = {
+    let mut octets = [([b'.'; 4], 0); 256];
+    let mut octet = 0;
+    while octet < 256 {
+        let (mut digits, mut length) = ([b'.'; 4], 0);
+        let mut power = if octet > 99 {
+            100
+        } else if octet > 9 {
+            10
+        } else {
+            1
+        };
+        while power > 0 {
+            digits[length] = b'0' + (octet / power % 10) as u8;
+            length += 1;
+            power /= 10;
+        }
+        octets[octet] = (digits, length + 1);
+        octet += 1;
+    }
+    octets
+};
+
 /// An address as text, without allocation.
 #[derive(Clone, Copy)]
 struct Shown {
@@ -26,22 +50,15 @@ impl Shown {
         }
     }
 
-    /// Byte by byte: copying so little would cost more than writing it.
-    fn push_byte(&mut self, byte: u8) {
-        if let Some(room) = self.bytes.get_mut(self.length) {
-            *room = byte;
-            self.length += 1;
+    /// A part of an IPv4 address; a dot follows all but the last.
+    #[inline]
+    fn push_octet(&mut self, octet: u8, last: bool) {
+        let (digits, length) = OCTETS[usize::from(octet)];
+        // Four bytes whatever they are: what does not belong to it is overwritten next.
+        if let Some(room) = self.bytes.get_mut(self.length..self.length + digits.len()) {
+            room.copy_from_slice(&digits);
+            self.length += length - usize::from(last);
         }
-    }
-
-    fn push_octet(&mut self, octet: u8) {
-        if octet > 99 {
-            self.push_byte(b'0' + octet / 100);
-        }
-        if octet > 9 {
-            self.push_byte(b'0' + octet / 10 % 10);
-        }
-        self.push_byte(b'0' + octet % 10);
     }
 
     fn bytes(&self) -> &[u8] {
@@ -98,13 +115,10 @@ fn of_address(address: IpAddr) -> (u64, u64) {
     match address {
         IpAddr::V4(v4) => {
             let [a, b, c, d] = v4.octets();
-            for octet in [a, b, c] {
-                name.push_octet(octet);
-                name.push_byte(b'.');
-            }
+            [a, b, c].iter().for_each(|&octet| name.push_octet(octet, false));
             network = name;
-            b"0/24".iter().for_each(|&byte| network.push_byte(byte));
-            name.push_octet(d);
+            network.push(b"0/24");
+            name.push_octet(d, true);
         }
         IpAddr::V6(v6) => {
             let around = std::net::Ipv6Addr::from_bits(v6.to_bits() >> 64 << 64);

@@ -11,6 +11,7 @@ const RST: u8 = 4;
 const ACK: u8 = 16;
 
 /// The event that a row tells of, without its skeleton and keys.
+#[inline]
 pub(super) fn of(record: &Record, row: &Row) -> Event {
     let state = state(row);
     let action = action(row.firewall_event);
@@ -39,16 +40,25 @@ pub(super) fn of(record: &Record, row: &Row) -> Event {
     event
 }
 
-/// The text that stands for a flow that has none: what templates are made from.
+/// The texts that stand for flows that have none: what templates are made from.
+pub(super) const TEXTS: [&str; 5] = ["flow", "flow tcp", "flow udp", "flow icmp", "flow ipv6-icmp"];
+
+/// Which of the texts stands for a flow.
+#[inline]
+pub(super) fn kind(event: &Event) -> usize {
+    match event.flow().map_or(0, |flow| flow.protocol) {
+        Flow::TCP => 1,
+        Flow::UDP => 2,
+        Flow::ICMP => 3,
+        Flow::ICMP6 => 4,
+        _ => 0,
+    }
+}
+
+/// The text that stands for a flow that has none.
 #[must_use]
 pub fn text(event: &Event) -> &'static str {
-    match event.flow().map_or("", Flow::transport) {
-        "tcp" => "flow tcp",
-        "udp" => "flow udp",
-        "icmp" => "flow icmp",
-        "ipv6-icmp" => "flow ipv6-icmp",
-        _ => "flow",
-    }
+    TEXTS[kind(event)]
 }
 
 /// IANA's firewallEvent.

@@ -6,7 +6,7 @@
 mod capture;
 mod event;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -18,6 +18,7 @@ use lapwing_parse::Understood;
 use serde::{Deserialize, Serialize};
 
 use capture::Recording;
+use event::TEXTS;
 
 /// The section `flows` of the configuration: what exporters do not tell, and what is remembered of them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -61,7 +62,7 @@ pub struct FlowReader {
     recording: Option<Recording>,
     rows: Vec<Flow>,
     /// Skeletons of the few texts that stand for flows, so that none is worked out for each flow.
-    skeletons: HashMap<&'static str, u64>,
+    skeletons: [u64; TEXTS.len()],
 }
 
 impl FlowReader {
@@ -78,7 +79,12 @@ impl FlowReader {
             }
             None => Decoder::new(settings),
         };
-        FlowReader { decoder, recording: None, rows: Vec::new(), skeletons: HashMap::new() }
+        FlowReader {
+            decoder,
+            recording: None,
+            rows: Vec::new(),
+            skeletons: TEXTS.map(|text| lapwing_parse::template::skeleton(text.as_bytes())),
+        }
     }
 
     /// What is remembered of exporters; nothing where there were none. A capture that is being read is not part of it.
@@ -148,11 +154,12 @@ impl FlowReader {
         for (number, row) in self.rows.drain(..).enumerate() {
             own.position = record.position.within(number);
             own.position.line = first.map_or(record.position.line, |first| first + number as u64);
-            let mut event = event::of(&own, &row);
-            let text = text(&event);
-            event.skeleton = *self.skeletons.entry(text).or_insert_with(|| lapwing_parse::template::skeleton(text.as_bytes()));
-            lapwing_parse::keys::set(&mut event);
-            parts.room().push(event);
+            let room = parts.room();
+            room.push(event::of(&own, &row));
+            if let Some(event) = room.last_mut() {
+                event.skeleton = self.skeletons[event::kind(event)];
+                lapwing_parse::keys::set(event);
+            }
         }
     }
 }
