@@ -11,7 +11,7 @@ use lapwing_learn::{Distinct, Lru};
 use lapwing_model::{Event, Finding, Flow, Scope, Score, Severity, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::flows::{Contact, HOUR, contact, from_inside, joined, moment, service, size, span, to_inside};
+use crate::flows::{HOUR, from_inside, joined, moment, service, size, span, to_inside};
 use crate::glance::Glance;
 use crate::{Detector, Events, Family, Findings, Kind};
 use score::{Rhythm, Sample};
@@ -113,14 +113,14 @@ impl Beacon {
         Beacon { settings: settings.clone(), memory }
     }
 
-    fn wants(&self, event: &Event, flow: &Flow) -> bool {
+    fn wants(&self, event: &Event, flow: &Flow, glance: Glance) -> bool {
         // Who is outside and comes regularly is a visitor.
         let inwards = to_inside(flow) && !(self.settings.inside && from_inside(event, flow));
         !inwards
             && !self.settings.ignore_ports.contains(&flow.destination_port)
             && !matches!(flow.protocol, Flow::ICMP | Flow::ICMP6)
             // Who is not there (a mail server that is gone) is tried again by the clock.
-            && !matches!(contact(flow), Contact::Answer | Contact::Failed)
+            && !glance.meets(Glance::ANSWER.or(Glance::FAILED))
             && !crate::flows::is_to_many(flow.destination)
     }
 }
@@ -270,9 +270,9 @@ fn finding(event: &Event, flow: &Flow, pair: &Pair, rhythm: &Rhythm, stage: u8, 
 
 impl Detector for Beacon {
     fn observe(&mut self, events: Events<'_>, findings: &mut Findings) {
-        for (at, event, _) in events.of(Glance::FLOW) {
+        for (at, event, glance) in events.of(Glance::FLOW) {
             let Some(flow) = event.flow() else { continue };
-            if self.wants(event, flow) {
+            if self.wants(event, flow, glance) {
                 findings.extend_event(at, self.memory.judge(event, flow, &self.settings));
             }
         }

@@ -8,7 +8,7 @@ use lapwing_model::{Action, Event, Finding, Flow, PARTITIONS, Scope, Score, Seve
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
-use crate::flows::{Contact, HOUR, SECOND, contact, from_inside, joined, moment, service, size, span};
+use crate::flows::{HOUR, SECOND, from_inside, joined, moment, service, size, span};
 use crate::glance::Glance;
 use crate::{Detector, Events, Family, Findings, Kind};
 
@@ -98,7 +98,7 @@ impl BruteForce {
     fn judge(&mut self, event: &Event, flow: &Flow) -> Option<Finding> {
         let login = self.logins.binary_search_by_key(&flow.destination_port, |(port, _)| *port).ok()?;
         let (_, times) = self.logins[login];
-        if flow.protocol != Flow::TCP || flow.action == Action::Denied || contact(flow) != Contact::Answered {
+        if flow.protocol != Flow::TCP || flow.action == Action::Denied {
             return None;
         }
         let key = joined(event.keys.get(Scope::Pair)?, u64::from(flow.destination_port));
@@ -209,7 +209,7 @@ fn success(event: &Event, flow: &Flow, tries: &Tries) -> Finding {
 
 impl Detector for BruteForce {
     fn observe(&mut self, events: Events<'_>, findings: &mut Findings) {
-        for (at, event, _) in events.of(Glance::FLOW) {
+        for (at, event, _) in events.of(Glance::ANSWERED) {
             let Some(flow) = event.flow() else { continue };
             if let Some(finding) = self.judge(event, flow) {
                 findings.push_with(at, finding, true, Vec::new());

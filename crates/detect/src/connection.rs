@@ -10,7 +10,6 @@ mod new;
 use lapwing_model::{Event, Flow, Scope};
 use serde::{Deserialize, Serialize};
 
-use crate::flows::{Contact, contact};
 use crate::glance::Glance;
 use crate::{Detector, Events, Family, Findings, Kind};
 use fan_out::FanOut;
@@ -81,17 +80,11 @@ impl Connection {
     }
 
     fn judge(&mut self, at: u16, event: &Event, flow: &Flow, findings: &mut Findings) {
-        let contact = contact(flow);
         let Memory { long, new, fan_out } = &mut self.memory;
         if self.scope == Scope::Client {
-            // Who reaches nobody scans.
-            if contact == Contact::Answered {
-                findings.extend_event(at, fan_out.judge(event, flow, &self.settings));
-                findings.extend_event(at, new.peer(event, flow, &self.settings));
-            }
-            return;
-        }
-        if contact == Contact::Answered {
+            findings.extend_event(at, fan_out.judge(event, flow, &self.settings));
+            findings.extend_event(at, new.peer(event, flow, &self.settings));
+        } else {
             findings.extend_event(at, long.judge(event, flow, &self.settings));
             findings.extend_event(at, new.service(event, flow, &self.settings));
             findings.extend_event(at, new::mismatch(event, flow));
@@ -101,7 +94,8 @@ impl Connection {
 
 impl Detector for Connection {
     fn observe(&mut self, events: Events<'_>, findings: &mut Findings) {
-        for (at, event, _) in events.of(Glance::FLOW) {
+        // Who reaches nobody scans.
+        for (at, event, _) in events.of(Glance::ANSWERED) {
             let Some(flow) = event.flow() else { continue };
             self.judge(at, event, flow, findings);
         }

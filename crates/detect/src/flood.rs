@@ -7,7 +7,7 @@ use lapwing_learn::{Baseline, CountMin, Distinct, Lru, SlidingCounts, Window};
 use lapwing_model::{Entity, Event, Finding, Flow, PARTITIONS, Scope, Score, Severity, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::flows::{Contact, HOUR, MINUTE, contact, joined, moment, service, size};
+use crate::flows::{Contact, HOUR, MINUTE, joined, moment, service, size};
 use crate::glance::Glance;
 use crate::{Detector, Events, Family, Findings, Kind};
 
@@ -136,12 +136,12 @@ impl Flood {
 }
 
 impl Share {
-    fn of(event: &Event, flow: &Flow, settings: &Settings) -> Option<Share> {
+    fn of(event: &Event, flow: &Flow, contact: Contact, settings: &Settings) -> Option<Share> {
         let victim = event.keys.get(Scope::Victim)?;
         let packets = flow.packets.max(1) as f64;
         // What came over a longer time counts with what a minute of it holds.
         let minutes = (event.duration.as_secs_f64() / 60.0).max(1.0);
-        let (what, amount, at_least) = match (flow.protocol, contact(flow)) {
+        let (what, amount, at_least) = match (flow.protocol, contact) {
             (Flow::TCP, Contact::Failed) => (What::Syn, packets, settings.syn),
             (Flow::UDP, Contact::Answer | Contact::Failed | Contact::Silent) if AMPLIFIERS.contains(&flow.source_port) => {
                 (What::Reflection, flow.bytes as f64 / 1e3, settings.reflection)
@@ -164,9 +164,9 @@ impl Memory {
         }
     }
 
-    fn judge(&mut self, event: &Event, flow: &Flow, settings: &Settings) -> Option<Finding> {
-        let Some(share) = Share::of(event, flow, settings) else {
-            self.completed(event, flow);
+    fn judge(&mut self, event: &Event, flow: &Flow, contact: Contact, settings: &Settings) -> Option<Finding> {
+        let Some(share) = Share::of(event, flow, contact, settings) else {
+            self.completed(event, flow, contact);
             return None;
         };
         let step = f64::from(share.at_least) / 8.0;
@@ -190,8 +190,8 @@ impl Memory {
     }
 
     /// A connection as it should be: of weight only for who may be under a flood.
-    fn completed(&mut self, event: &Event, flow: &Flow) {
-        if flow.protocol != Flow::TCP || self.victims.is_empty() || contact(flow) != Contact::Answered {
+    fn completed(&mut self, event: &Event, flow: &Flow, contact: Contact) {
+        if flow.protocol != Flow::TCP || self.victims.is_empty() || contact != Contact::Answered {
             return;
         }
         let Some(key) = event.keys.get(Scope::Victim) else { return };
@@ -279,10 +279,10 @@ fn finding(share: &Share, victim: &Victim, flow: &Flow, at: i64, (rate, usual, n
 
 impl Detector for Flood {
     fn observe(&mut self, events: Events<'_>, findings: &mut Findings) {
-        for (at, event, _) in events.of(Glance::FLOW) {
+        for (at, event, glance) in events.of(Glance::FLOW) {
             let Some(flow) = event.flow() else { continue };
             let memory = self.memory.get_or_insert_with(|| Memory::new(&self.settings));
-            if let Some(finding) = memory.judge(event, flow, &self.settings) {
+            if let Some(finding) = memory.judge(event, flow, glance.contact(), &self.settings) {
                 findings.push_with(at, finding, true, Vec::new());
             }
         }

@@ -4,6 +4,8 @@ use std::sync::OnceLock;
 
 use lapwing_model::{Detail, Event, Scope};
 
+use crate::flows::{Contact, contact};
+
 /// The numbers of the detections that hold of an event, worked out by whoever needs them first.
 pub(crate) type Answers = OnceLock<Box<[u32]>>;
 
@@ -54,12 +56,17 @@ impl Glance {
     /// A web request with a query.
     pub(crate) const QUERY: Glance = Glance(512);
     pub(crate) const ANY: Glance = Glance(1023);
+    /// What came of the attempt that a flow tells of, as [`Contact`] has it.
+    pub(crate) const ANSWERED: Glance = Glance(1024);
+    pub(crate) const FAILED: Glance = Glance(2048);
+    pub(crate) const SILENT: Glance = Glance(4096);
+    pub(crate) const ANSWER: Glance = Glance(8192);
 
     pub(crate) fn at(event: &Event) -> Glance {
         let web = match &event.detail {
             Detail::Web(web) => web,
             Detail::Log(_) => return Glance::TEXT,
-            Detail::Flow(_) => return Glance::FLOW,
+            Detail::Flow(flow) => return Glance::FLOW.or(Glance::of_contact(contact(flow))),
         };
         let answered = if web.status >= 400 { Glance::REFUSED } else { Glance::GRANTED };
         let sent = if matches!(event.text(web.method), b"GET" | b"HEAD" | b"") { Glance::NOTHING } else { Glance::SENT };
@@ -68,6 +75,27 @@ impl Glance {
     }
 
     /// What one look at the address of a web request shows.
+    const fn of_contact(contact: Contact) -> Glance {
+        match contact {
+            Contact::Answered => Glance::ANSWERED,
+            Contact::Failed => Glance::FAILED,
+            Contact::Silent => Glance::SILENT,
+            Contact::Answer => Glance::ANSWER,
+            Contact::Unclear => Glance::NOTHING,
+        }
+    }
+
+    /// What came of the attempt that a flow tells of.
+    pub(crate) const fn contact(self) -> Contact {
+        match self {
+            flow if flow.meets(Glance::ANSWERED) => Contact::Answered,
+            flow if flow.meets(Glance::FAILED) => Contact::Failed,
+            flow if flow.meets(Glance::SILENT) => Contact::Silent,
+            flow if flow.meets(Glance::ANSWER) => Contact::Answer,
+            _ => Contact::Unclear,
+        }
+    }
+
     fn of_address(target: &[u8]) -> Glance {
         let seen = &target[..target.len().min(LONGEST)];
         let all = seen.iter().fold(0, |all, &byte| all | KINDS[usize::from(byte)]);
@@ -85,14 +113,14 @@ impl Glance {
             .or(when(all & QUESTION != 0 || long, Glance::QUERY))
     }
 
-    /// All that there can be, by their numbers.
+    /// All that there can be, by their numbers, but for what came of flows.
     pub(crate) fn each() -> impl Iterator<Item = Glance> {
         (0..=Glance::ANY.0).map(Glance)
     }
 
     #[inline]
     pub(crate) const fn number(self) -> usize {
-        self.0 as usize
+        (self.0 & Glance::ANY.0) as usize
     }
 
     pub(crate) const fn or(self, other: Glance) -> Glance {

@@ -19,7 +19,7 @@ use lapwing_learn::Lru;
 use lapwing_model::{Event, Flow, Scope, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::flows::{Contact, contact, from_inside, joined, moment};
+use crate::flows::{Contact, from_inside, joined, moment};
 use crate::glance::Glance;
 use crate::{Detector, Events, Family, Findings, Kind};
 use pending::Pending;
@@ -110,9 +110,9 @@ impl Memory {
         Memory { sources: Lru::new(settings.sources), targets: Lru::new(settings.sources / 10 + 1), pending: Pending::default() }
     }
 
-    fn judge(&mut self, at: u16, event: &Event, flow: &Flow, plan: &Plan, findings: &mut Findings) {
+    fn judge(&mut self, at: u16, (event, flow): (&Event, &Flow), contact: Contact, plan: &Plan, findings: &mut Findings) {
         let Some(attempt) = Attempt::of(event, flow) else { return };
-        match contact(flow) {
+        match contact {
             // Who sends more than it takes to ask floods.
             Contact::Failed | Contact::Silent if flow.packets > MOST_TO_ASK => {}
             Contact::Answered => self.succeed(&attempt, plan),
@@ -159,10 +159,10 @@ impl Memory {
 
 impl Detector for PortScan {
     fn observe(&mut self, events: Events<'_>, findings: &mut Findings) {
-        for (at, event, _) in events.of(Glance::FLOW) {
+        for (at, event, glance) in events.of(Glance::FLOW) {
             let Some(flow) = event.flow() else { continue };
             let memory = self.memory.get_or_insert_with(|| Memory::new(&self.plan.settings));
-            memory.judge(at, event, flow, &self.plan, findings);
+            memory.judge(at, (event, flow), glance.contact(), &self.plan, findings);
         }
     }
 
