@@ -89,21 +89,49 @@ struct Memory {
     first: i64,
 }
 
-/// Who talks to whom, when and how much: bounded.
+/// Who talks to whom, when and how much: bounded, and little for the many that do it a few times only.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct Pair {
     first: i64,
     last: i64,
+    samples: Vec<Sample>,
+    /// Of all connections, once there were more than the samples tell of.
+    hours: Option<Box<Hours>>,
     /// Connections; those within a second of the newest count as one.
     count: u32,
     next_look: u32,
+    told_count: u32,
     /// The highest stage that was told.
     told: u8,
-    told_count: u32,
-    samples: Vec<Sample>,
     place: u8,
-    /// Connections in each hour of the day, and in which day that was (a number that wraps).
-    hours: [(u16, u16); 24],
+}
+
+/// In which day (a number that wraps) each hour of the day was used last, and how often.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+struct Hours([(u16, u16); 24]);
+
+impl Hours {
+    fn of(samples: &[Sample]) -> Hours {
+        let mut hours = Hours::default();
+        samples.iter().for_each(|sample| hours.count(sample.at));
+        hours
+    }
+
+    fn count(&mut self, at: i64) {
+        let hour = at.div_euclid(HOUR);
+        let (day, used) = &mut self.0[hour.rem_euclid(24) as usize];
+        let today = hour.div_euclid(24) as u16;
+        if *day != today {
+            (*day, *used) = (today, 0);
+        }
+        *used = used.saturating_add(1);
+    }
+
+    /// Connections in an hour, by its number since the epoch.
+    fn used(&self, hour: i64) -> f64 {
+        let (day, used) = self.0[hour.rem_euclid(24) as usize];
+        if day == hour.div_euclid(24) as u16 { f64::from(used) } else { 0.0 }
+    }
 }
 
 impl Beacon {
@@ -170,13 +198,13 @@ impl Pair {
         Pair {
             first: at,
             last: i64::MIN / 4,
+            samples: Vec::new(),
+            hours: None,
             count: 0,
             next_look: 0,
-            told: 0,
             told_count: 0,
-            samples: Vec::new(),
+            told: 0,
             place: 0,
-            hours: [(0, 0); 24],
         }
     }
 
@@ -196,17 +224,13 @@ impl Pair {
         let sample = Sample { at, bytes: u32::try_from(bytes).unwrap_or(u32::MAX) };
         if self.samples.len() < SAMPLES {
             self.samples.push(sample);
-        } else if let Some(oldest) = self.samples.get_mut(usize::from(self.place)) {
+            return true;
+        }
+        self.hours.get_or_insert_with(|| Box::new(Hours::of(&self.samples))).count(at);
+        if let Some(oldest) = self.samples.get_mut(usize::from(self.place)) {
             *oldest = sample;
             self.place = (self.place + 1) % SAMPLES as u8;
         }
-        let hour = at.div_euclid(HOUR);
-        let (day, used) = &mut self.hours[hour.rem_euclid(24) as usize];
-        let today = hour.div_euclid(24) as u16;
-        if *day != today {
-            (*day, *used) = (today, 0);
-        }
-        *used = used.saturating_add(1);
         true
     }
 
@@ -214,13 +238,15 @@ impl Pair {
     fn histogram(&self, watched: i64) -> Vec<f64> {
         let newest = self.last.div_euclid(HOUR);
         let back = (watched / HOUR).clamp(1, 24);
-        let hours = (newest - back + 1)..=newest;
-        hours
-            .map(|hour| {
-                let (day, used) = self.hours[hour.rem_euclid(24) as usize];
-                if day == hour.div_euclid(24) as u16 { f64::from(used) } else { 0.0 }
-            })
-            .collect()
+        let sampled;
+        let hours = match &self.hours {
+            Some(hours) => hours,
+            None => {
+                sampled = Hours::of(&self.samples);
+                &sampled
+            }
+        };
+        ((newest - back + 1)..=newest).map(|hour| hours.used(hour)).collect()
     }
 
     fn rhythm(&self, watched: i64) -> Option<Rhythm> {
