@@ -32,6 +32,7 @@ mod gradient;
 mod matrix;
 mod model;
 mod numeric;
+mod room;
 mod safetensors;
 mod scorer;
 mod session;

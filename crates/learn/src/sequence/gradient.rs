@@ -4,6 +4,7 @@
 use super::cpu::{Kernel, Level, Vector, run};
 use super::matrix::{Add, Packed, Rectify, Set, add_outer, product};
 use super::numeric::{LANES, exp, greatest, inverse_rms, ln, sum};
+use super::room::Room;
 use super::weights::{HEAD, HEADS, LayerWeights, PROJECTION, WIDTH, WINDOW, Weights};
 
 /// A target that does not count.
@@ -35,15 +36,23 @@ struct Kept {
     inner: Vec<f32>,
 }
 
+impl Kept {
+    fn leave(self, room: &mut Room) {
+        let Kept { entered, scale1, normed1, projected, attention, attended, between, scale2, normed2, inner } = self;
+        room.leave([entered, scale1, normed1, projected, attention, attended, between, scale2, normed2, inner]);
+    }
+}
+
 /// The mean loss of a batch in nats and, if `gradient` is given, its gradient put there.
-pub(super) fn loss(level: Level, weights: &Weights, batch: &Batch, gradient: Option<&mut Weights>) -> f32 {
-    run(level, Loss { weights, batch, gradient })
+pub(super) fn loss(level: Level, weights: &Weights, batch: &Batch, gradient: Option<&mut Weights>, room: &mut Room) -> f32 {
+    run(level, Loss { weights, batch, gradient, room })
 }
 
 struct Loss<'a> {
     weights: &'a Weights,
     batch: &'a Batch,
     gradient: Option<&'a mut Weights>,
+    room: &'a mut Room,
 }
 
 impl Kernel for Loss<'_> {
@@ -51,20 +60,20 @@ impl Kernel for Loss<'_> {
 
     #[inline(always)]
     fn run<V: Vector, const ROWS: usize>(self) -> f32 {
-        let Loss { weights, batch, gradient } = self;
+        let Loss { weights, batch, gradient, room } = self;
         let rows = batch.inputs.len();
-        let mut stream = vec![0.0; rows * WIDTH];
+        let mut stream = room.zeros(rows * WIDTH);
         for (input, place) in batch.inputs.iter().zip(stream.chunks_exact_mut(WIDTH)) {
             place.copy_from_slice(&weights.embedding[usize::from(*input) * WIDTH..][..WIDTH]);
         }
         let mut kept = Vec::with_capacity(weights.layers.len());
         for layer in &weights.layers {
-            kept.push(forward::<V, ROWS>(layer, &batch.lengths, &mut stream));
+            kept.push(forward::<V, ROWS>(layer, &batch.lengths, &mut stream, room));
         }
-        let (scale, normed) = norm(&stream, &weights.norm);
+        let (scale, normed) = norm(&stream, &weights.norm, room);
         let head = Packed::transposed(&weights.head, WIDTH, Some(&weights.bias), -1e30);
         let columns = head.columns();
-        let mut logits = vec![0.0; rows * columns];
+        let mut logits = room.zeros(rows * columns);
         product::<V, ROWS, Set>(&normed, &head, &mut logits);
         let loss = cross_entropy(&mut logits, columns, &batch.targets);
         if let Some(gradient) = gradient {
@@ -73,30 +82,33 @@ impl Kernel for Loss<'_> {
             for logits in logits.chunks_exact(columns) {
                 gradient.bias.iter_mut().zip(logits).for_each(|(place, x)| *place += x);
             }
-            let back = back_product::<V, ROWS>(&logits, columns, &weights.head, WIDTH);
-            let mut flow = vec![0.0; rows * WIDTH];
+            let back = back_product::<V, ROWS>(&logits, columns, &weights.head, WIDTH, room);
+            let mut flow = room.zeros(rows * WIDTH);
             norm_back(&back, &stream, &weights.norm, &scale, &mut gradient.norm, &mut flow);
             for ((layer, kept), gradient) in weights.layers.iter().zip(&kept).zip(&mut gradient.layers).rev() {
-                backward::<V, ROWS>(layer, kept, &batch.lengths, &mut flow, gradient);
+                backward::<V, ROWS>(layer, kept, &batch.lengths, &mut flow, gradient, room);
             }
             for (input, flow) in batch.inputs.iter().zip(flow.chunks_exact(WIDTH)) {
                 let place = &mut gradient.embedding[usize::from(*input) * WIDTH..][..WIDTH];
                 place.iter_mut().zip(flow).for_each(|(place, x)| *place += x);
             }
+            room.leave([back, flow]);
         }
+        kept.into_iter().for_each(|kept| kept.leave(room));
+        room.leave([stream, scale, normed, logits]);
         loss
     }
 }
 
 #[inline(always)]
-fn forward<V: Vector, const ROWS: usize>(layer: &LayerWeights, lengths: &[usize], stream: &mut [f32]) -> Kept {
+fn forward<V: Vector, const ROWS: usize>(layer: &LayerWeights, lengths: &[usize], stream: &mut [f32], room: &mut Room) -> Kept {
     let rows = stream.len() / WIDTH;
-    let mut kept = Kept { entered: stream.to_vec(), ..Kept::default() };
-    (kept.scale1, kept.normed1) = norm(stream, &layer.norm1);
-    kept.projected = vec![0.0; rows * PROJECTION];
+    let mut kept = Kept { entered: room.copy(stream), ..Kept::default() };
+    (kept.scale1, kept.normed1) = norm(stream, &layer.norm1, room);
+    kept.projected = room.zeros(rows * PROJECTION);
     product::<V, ROWS, Set>(&kept.normed1, &Packed::transposed(&layer.qkv, WIDTH, None, 0.0), &mut kept.projected);
-    kept.attention = vec![0.0; rows * HEADS * WINDOW];
-    kept.attended = vec![0.0; rows * WIDTH];
+    kept.attention = room.zeros(rows * HEADS * WINDOW);
+    kept.attended = room.zeros(rows * WIDTH);
     let mut first = 0;
     for length in lengths {
         for row in first..first + length {
@@ -105,10 +117,10 @@ fn forward<V: Vector, const ROWS: usize>(layer: &LayerWeights, lengths: &[usize]
         first += length;
     }
     product::<V, ROWS, Add>(&kept.attended, &Packed::transposed(&layer.out, WIDTH, None, 0.0), stream);
-    kept.between = stream.to_vec();
-    (kept.scale2, kept.normed2) = norm(stream, &layer.norm2);
+    kept.between = room.copy(stream);
+    (kept.scale2, kept.normed2) = norm(stream, &layer.norm2, room);
     let width = layer.up.len() / WIDTH;
-    kept.inner = vec![0.0; rows * width];
+    kept.inner = room.zeros(rows * width);
     product::<V, ROWS, Rectify>(&kept.normed2, &Packed::transposed(&layer.up, WIDTH, None, 0.0), &mut kept.inner);
     product::<V, ROWS, Add>(&kept.inner, &Packed::transposed(&layer.down, width, None, 0.0), stream);
     kept
@@ -122,19 +134,21 @@ fn backward<V: Vector, const ROWS: usize>(
     lengths: &[usize],
     flow: &mut [f32],
     gradient: &mut LayerWeights,
+    room: &mut Room,
 ) {
     let width = layer.up.len() / WIDTH;
     add_outer::<V>(flow, WIDTH, &kept.inner, width, &mut gradient.down);
-    let mut inner = back_product::<V, ROWS>(flow, WIDTH, &layer.down, width);
+    let mut inner = back_product::<V, ROWS>(flow, WIDTH, &layer.down, width, room);
     for (x, kept) in inner.iter_mut().zip(&kept.inner) {
         *x = if *kept > 0.0 { *x } else { 0.0 };
     }
     add_outer::<V>(&inner, width, &kept.normed2, WIDTH, &mut gradient.up);
-    let back = back_product::<V, ROWS>(&inner, width, &layer.up, WIDTH);
+    let back = back_product::<V, ROWS>(&inner, width, &layer.up, WIDTH, room);
     norm_back(&back, &kept.between, &layer.norm2, &kept.scale2, &mut gradient.norm2, flow);
+    room.leave([inner, back]);
     add_outer::<V>(flow, WIDTH, &kept.attended, WIDTH, &mut gradient.out);
-    let attended = back_product::<V, ROWS>(flow, WIDTH, &layer.out, WIDTH);
-    let mut projected = vec![0.0; kept.projected.len()];
+    let attended = back_product::<V, ROWS>(flow, WIDTH, &layer.out, WIDTH, room);
+    let mut projected = room.zeros(kept.projected.len());
     let mut first = 0;
     for length in lengths {
         for row in first..first + length {
@@ -143,31 +157,39 @@ fn backward<V: Vector, const ROWS: usize>(
         first += length;
     }
     add_outer::<V>(&projected, PROJECTION, &kept.normed1, WIDTH, &mut gradient.qkv);
-    let back = back_product::<V, ROWS>(&projected, PROJECTION, &layer.qkv, WIDTH);
+    let back = back_product::<V, ROWS>(&projected, PROJECTION, &layer.qkv, WIDTH, room);
     norm_back(&back, &kept.entered, &layer.norm1, &kept.scale1, &mut gradient.norm1, flow);
+    room.leave([attended, projected, back]);
 }
 
 /// `flow` [rows][stride] x `weights` [columns][inner]; the columns beyond those of the weights are padding.
 #[inline(always)]
-fn back_product<V: Vector, const ROWS: usize>(flow: &[f32], stride: usize, weights: &[f32], inner: usize) -> Vec<f32> {
+fn back_product<V: Vector, const ROWS: usize>(
+    flow: &[f32],
+    stride: usize,
+    weights: &[f32],
+    inner: usize,
+    room: &mut Room,
+) -> Vec<f32> {
     let mut padded = weights.to_vec();
     padded.resize(stride * inner, 0.0);
-    let mut output = vec![0.0; flow.len() / stride * inner];
+    let mut output = room.zeros(flow.len() / stride * inner);
     product::<V, ROWS, Set>(flow, &Packed::straight(&padded, inner), &mut output);
     output
 }
 
 /// Scales of the rows and the normed rows.
 #[inline(always)]
-fn norm(stream: &[f32], gains: &[f32]) -> (Vec<f32>, Vec<f32>) {
-    let mut scales = Vec::with_capacity(stream.len() / WIDTH);
-    let mut normed = vec![0.0; stream.len()];
-    for (row, place) in stream.as_chunks::<WIDTH>().0.iter().zip(normed.chunks_exact_mut(WIDTH)) {
+fn norm(stream: &[f32], gains: &[f32], room: &mut Room) -> (Vec<f32>, Vec<f32>) {
+    let mut scales = room.zeros(stream.len() / WIDTH);
+    let mut normed = room.zeros(stream.len());
+    let rows = stream.as_chunks::<WIDTH>().0.iter().zip(normed.chunks_exact_mut(WIDTH));
+    for ((row, place), kept) in rows.zip(&mut scales) {
         let scale = inverse_rms(row);
         for ((place, x), gain) in place.iter_mut().zip(row).zip(gains) {
             *place = x * scale * gain;
         }
-        scales.push(scale);
+        *kept = scale;
     }
     (scales, normed)
 }
@@ -331,7 +353,7 @@ mod tests {
     fn the_gradient_is_that_of_finite_differences_in_every_tensor() {
         let (mut weights, batch) = (weights(), batch(21));
         let mut gradient = Weights::zeros(weights.shape());
-        loss(Level::best(), &weights, &batch, Some(&mut gradient));
+        loss(Level::best(), &weights, &batch, Some(&mut gradient), &mut Room::default());
         for (tensor, named) in names(weights.shape()).iter().enumerate() {
             let slopes = gradient.tensors()[tensor].clone();
             // Along the gradient itself the slope is its length: every number of the tensor takes part.
@@ -339,7 +361,7 @@ mod tests {
             let at_distance = |weights: &mut Weights, by: f32| {
                 let saved = weights.tensors()[tensor].clone();
                 weights.tensors_mut()[tensor].iter_mut().zip(&slopes).for_each(|(w, g)| *w += by * g / length);
-                let loss = f64::from(loss(Level::best(), weights, &batch, None));
+                let loss = f64::from(loss(Level::best(), weights, &batch, None, &mut Room::default()));
                 *weights.tensors_mut()[tensor] = saved;
                 loss
             };
@@ -353,11 +375,13 @@ mod tests {
     #[test]
     fn every_level_gives_the_same_loss_and_gradient() {
         let (weights, batch) = (weights(), batch(21));
+        // Whatever the memory held before.
+        let mut room = Room::default();
         let all: Vec<_> = Level::all()
             .into_iter()
             .map(|level| {
                 let mut gradient = Weights::zeros(weights.shape());
-                (loss(level, &weights, &batch, Some(&mut gradient)), gradient)
+                (loss(level, &weights, &batch, Some(&mut gradient), &mut room), gradient)
             })
             .collect();
         for each in &all {
@@ -372,6 +396,6 @@ mod tests {
         let batch = Batch { inputs, targets: classes.clone(), lengths: vec![60] };
         let steps = SequenceModel::new(&weights).unwrap().whole_pass(&classes);
         let mean = steps.iter().map(|step| step.surprise).sum::<f32>() / 60.0;
-        assert!((mean - loss(Level::best(), &weights, &batch, None)).abs() < 1e-3);
+        assert!((mean - loss(Level::best(), &weights, &batch, None, &mut Room::default())).abs() < 1e-3);
     }
 }

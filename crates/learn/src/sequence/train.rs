@@ -2,6 +2,7 @@
 
 use super::cpu::Level;
 use super::gradient::{Batch, NO_TARGET, loss};
+use super::room::Room;
 use super::weights::{Shape, WINDOW, Weights};
 use super::{ModelError, START, UNKNOWN};
 use crate::mix::mix;
@@ -138,7 +139,7 @@ impl TrainingState {
     }
 
     /// Trains on sessions of classes until it is finished or `progress` breaks; call it again, also after saving and loading,
-    /// to go on as if nothing had happened. About 3,300 windows of 20 tokens a CPU-second.
+    /// to go on as if nothing had happened.
     pub fn train(
         &mut self,
         sessions: &[Vec<u16>],
@@ -150,10 +151,10 @@ impl TrainingState {
             return Err(ModelError::new("there is no session with a token to learn from; give more or longer sessions"));
         }
         let level = Level::best();
-        let mut gradient = Weights::zeros(self.settings.shape);
+        let (mut gradient, mut room) = (Weights::zeros(self.settings.shape), Room::default());
         while !self.finished() {
             let batch = self.batch(sessions, &learned);
-            let loss = loss(level, &self.weights, &batch, Some(&mut gradient));
+            let loss = loss(level, &self.weights, &batch, Some(&mut gradient), &mut room);
             self.descend(&mut gradient);
             if !loss.is_finite() || self.weights.check().is_err() {
                 return Err(ModelError::new(format!("training left the finite numbers at step {}; lower the rate", self.step)));
@@ -196,7 +197,7 @@ impl TrainingState {
         }
         batch.inputs.iter_mut().for_each(|input| *input = self.sound(*input));
         batch.targets.iter_mut().filter(|target| **target != NO_TARGET).for_each(|target| *target = self.sound(*target));
-        let loss = loss(Level::best(), &self.weights, &batch, None);
+        let loss = loss(Level::best(), &self.weights, &batch, None, &mut Room::default());
         if loss < self.best_loss {
             (self.best_loss, self.stale) = (loss, 0);
             self.best.clone_from(&self.weights);
