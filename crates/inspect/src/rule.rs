@@ -12,7 +12,7 @@ use crate::place::Place;
 use crate::views::View;
 
 /// Bytes that the states of one regular expression may take while it searches; beyond it they are made anew.
-const CACHE: usize = 64 << 10;
+const CACHE: usize = 512 << 10;
 
 /// A rule file: rules of one class of attack, and what they have in common.
 #[derive(Debug, Deserialize)]
