@@ -128,11 +128,11 @@ impl Watch {
 
     /// Hashes of the value and of the peers; none where one of the fields is absent.
     fn read(&self, event: &Event) -> Option<(u64, u64)> {
-        let value = value(event, &self.field)?;
+        // Most events lack a field that would make them peers.
         let peers = self.peers.iter().try_fold(self.salt, |peers, field| {
             Some((peers ^ value_of_peer(event, field)?).wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(29))
         })?;
-        Some((value, peers))
+        Some((value(event, &self.field)?, peers))
     }
 
     fn finding(&self, event: &Event, all: &ClosedSet, peers: &ClosedSet, had: u32, bits: f64) -> Finding {

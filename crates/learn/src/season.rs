@@ -74,9 +74,11 @@ impl Season {
         if !x.is_finite() || x < 0.0 {
             return;
         }
-        let mut x = x;
-        // That nothing came where next to nothing was expected says nothing of how uneven what comes is.
-        if let Some((slot, ..)) = self.slot(hour).filter(|(slot, ..)| x > 0.0 || slot.mean > 1.0) {
+        let (mut x, places) = (x, places(hour));
+        // That nothing came where next to nothing was expected says nothing of how uneven what comes is. Of most series and most
+        // hours that is all there is to say.
+        let calm = x == 0.0 && places.iter().all(|&place| self.slots.get(place).is_some_and(|slot| slot.mean <= 1.0));
+        if !calm && let Some((slot, ..)) = self.slot(places).filter(|(slot, ..)| x > 0.0 || slot.mean > 1.0) {
             let mean = f64::from(slot.mean).max(1.0);
             let error = ((x - mean).powi(2) - mean) / (mean * mean);
             self.errors.update(error.clamp(0.0, CLIP));
@@ -85,7 +87,7 @@ impl Season {
         if self.slots.len() != (WEEK + HOURS) as usize {
             self.slots = vec![Slot::default(); (WEEK + HOURS) as usize];
         }
-        let [week, day] = places(hour);
+        let [week, day] = places;
         self.slots[week].learn(x, WEEK_RATE);
         self.slots[day].learn(x, DAY_RATE);
     }
@@ -93,7 +95,7 @@ impl Season {
     /// What is expected of an hour and what that rests on; `None` until its hour of the day was seen twice.
     #[must_use]
     pub fn forecast(&self, hour: i64) -> Option<(Forecast, Basis)> {
-        let (slot, basis, most) = self.slot(hour)?;
+        let (slot, basis, most) = self.slot(places(hour))?;
         let (mean, known) = (f64::from(slot.mean), self.errors.steps.min(1_000) as f64);
         let dispersion = (self.errors.mean * known + PRIOR * PRIOR_ERRORS) / (known + PRIOR_ERRORS);
         let steps = f64::from(slot.seen).min(f64::from(most));
@@ -101,8 +103,8 @@ impl Season {
     }
 
     /// What is known of an hour, what that rests on, and after how many values it knows no more.
-    fn slot(&self, hour: i64) -> Option<(&Slot, Basis, f32)> {
-        let [week, day] = places(hour);
+    #[inline]
+    fn slot(&self, [week, day]: [usize; 2]) -> Option<(&Slot, Basis, f32)> {
         let (week, day) = (self.slots.get(week)?, self.slots.get(day)?);
         if week.seen >= NEEDED {
             Some((week, Basis::Week, 2.0 / WEEK_RATE - 1.0))
@@ -125,13 +127,20 @@ impl Season {
 impl Slot {
     fn learn(&mut self, x: f64, least_rate: f32) {
         self.seen = self.seen.saturating_add(1);
-        let rate = (1.0 / f32::from(self.seen)).max(least_rate);
-        self.mean += (x as f32 - self.mean) * rate;
+        let away = x as f32 - self.mean;
+        if away != 0.0 {
+            self.mean += away * (1.0 / f32::from(self.seen)).max(least_rate);
+        }
     }
 }
 
+/// Where the hour of the week and the hour of the day stand.
+#[inline]
 fn places(hour: i64) -> [usize; 2] {
-    [hour.rem_euclid(WEEK) as usize, (WEEK + hour.rem_euclid(HOURS)) as usize]
+    // Whole weeks on, so that no hour that has been is negative; those of absurd times stand anywhere.
+    const WEEKS: i64 = (1 << 40) * WEEK;
+    let week = hour.wrapping_add(WEEKS) as u64 % WEEK as u64;
+    [week as usize, (WEEK as u64 + week % HOURS as u64) as usize]
 }
 
 #[cfg(test)]
