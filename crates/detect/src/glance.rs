@@ -6,7 +6,7 @@ use lapwing_model::{Detail, Event, Scope};
 
 use crate::flows::{Contact, contact};
 
-/// The numbers of the detections that hold of an event, worked out by whoever needs them first.
+/// The numbers of the rules or detections that hold of an event, worked out by whoever needs them first.
 pub(crate) type Answers = OnceLock<Box<[u32]>>;
 
 /// Addresses are looked at so far; a longer one is odd by itself.
@@ -74,7 +74,6 @@ impl Glance {
         Glance::REQUEST.or(answered).or(sent).or(anonymous).or(Glance::of_address(event.text(web.target)))
     }
 
-    /// What one look at the address of a web request shows.
     const fn of_contact(contact: Contact) -> Glance {
         match contact {
             Contact::Answered => Glance::ANSWERED,
@@ -96,6 +95,7 @@ impl Glance {
         }
     }
 
+    /// What one look at the address of a web request shows.
     fn of_address(target: &[u8]) -> Glance {
         let seen = &target[..target.len().min(LONGEST)];
         let all = seen.iter().fold(0, |all, &byte| all | KINDS[usize::from(byte)]);
