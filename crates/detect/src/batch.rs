@@ -145,7 +145,11 @@ impl Route {
     fn of(scope: Scope, partitions: &[[u8; SCOPES]]) -> Route {
         let own = || partitions.iter().map(|of_event| usize::from(of_event[scope as usize]));
         let mut counts = [0_u16; PARTITIONS];
-        own().for_each(|number| counts.get_mut(number).into_iter().for_each(|count| *count += 1));
+        for number in own() {
+            if let Some(count) = counts.get_mut(number) {
+                *count += 1;
+            }
+        }
         let mut ends = [0_u16; PARTITIONS];
         let mut end = 0;
         for (slot, count) in ends.iter_mut().zip(counts) {
@@ -167,6 +171,7 @@ impl Route {
 /// has one owner.
 fn partitions(event: &Event) -> [u8; SCOPES] {
     let mut keys = event.keys.each();
+    // Never 0, which stands for nobody.
     keys[Scope::Event as usize] = event.position.offset.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
     keys.map(|key| if key == 0 { NOBODY } else { partition(key) as u8 })
 }

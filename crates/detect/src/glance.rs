@@ -156,6 +156,14 @@ mod tests {
     }
 
     #[test]
+    fn a_glance_tells_what_came_of_a_flow() {
+        for contact in [Contact::Answered, Contact::Failed, Contact::Silent, Contact::Answer, Contact::Unclear] {
+            let glance = Glance::FLOW.or(Glance::of_contact(contact));
+            assert_eq!((glance.contact(), glance.number()), (contact, Glance::FLOW.number()));
+        }
+    }
+
+    #[test]
     fn hidden_names_are_those_that_begin_with_a_point() {
         for (target, hidden) in [("/.env", true), ("/a/.git/config", true), ("/", false), ("/a.b/c.html", false), ("", false)] {
             assert_eq!(Glance::of_address(target.as_bytes()).meets(Glance::HIDDEN), hidden, "{target}");

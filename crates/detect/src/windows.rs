@@ -157,8 +157,8 @@ impl Windows {
         Windows { settings, scope, entities, others: Baseline::robust(HALF_LIFE, CLIP), only_source: None, many_sources: false }
     }
 
-    /// With one source only, the total is what the source's own windows count.
-    fn counts(&mut self, event: &Event) -> bool {
+    /// With one source only, the total would say what the source says.
+    fn speaks(&mut self, event: &Event) -> bool {
         if self.scope == Scope::All && !self.many_sources {
             self.many_sources = *self.only_source.get_or_insert(event.origin.id) != event.origin.id;
         }
@@ -167,13 +167,14 @@ impl Windows {
 
     fn judge(&mut self, at: u16, event: &Event, findings: &mut Findings) {
         let key = event.keys.get(self.scope).unwrap_or_default();
-        if !self.counts(event) {
-            return;
-        }
+        let speaks = self.speaks(event);
         let (error, refused) = (event.is_error(), matches!(event.status(), Some(400..=499)));
         let (watched, _) = self.entities.get_or_insert_with(key, Watched::new);
         watched.pass_to(event.at.nanos().div_euclid(MINUTE), &mut self.others);
         watched.counts.add(event.at.nanos(), [1, u32::from(error), u32::from(refused)]);
+        if !speaks {
+            return;
+        }
         let entity = || event.entity_of(self.scope).unwrap_or_else(|| event.entity());
         let now = event.at.nanos();
         if error {

@@ -54,7 +54,7 @@ impl Shown {
     #[inline]
     fn push_octet(&mut self, octet: u8, last: bool) {
         let (digits, length) = OCTETS[usize::from(octet)];
-        // Four bytes whatever they are: what does not belong to it is overwritten next.
+        // Four bytes whatever they are: what does not belong to it is overwritten next, or beyond the end.
         if let Some(room) = self.bytes.get_mut(self.length..self.length + digits.len()) {
             room.copy_from_slice(&digits);
             self.length += length - usize::from(last);

@@ -24,8 +24,9 @@ pub(super) struct Plan {
     pub(super) detections: Arc<Detections>,
     /// For each detection, what its match does.
     roles: Vec<Vec<Role>>,
-    /// For each glance, what follows of it without asking.
-    surely: Vec<Box<[Role]>>,
+    /// For each glance, which of the lists follows of it without asking.
+    surely: Vec<u16>,
+    lists: Vec<Box<[Role]>>,
     /// What an event must be for any of them.
     pub(super) glance: Glance,
     /// What an event must be for any of them that has to be asked.
@@ -124,6 +125,7 @@ impl Plan {
             detections: Arc::clone(detections),
             roles: vec![Vec::new(); detections.len()],
             surely: Vec::new(),
+            lists: Vec::new(),
             glance: Glance::NOTHING,
             asks: Glance::NOTHING,
             buckets: Vec::new(),
@@ -149,13 +151,19 @@ impl Plan {
                 self.asks = self.asks.or(glance);
             }
         }
-        let follows = |glance| self.roles(&detections.certain(glance).collect::<Vec<_>>()).collect();
-        self.surely = Glance::each().map(follows).collect();
+        for glance in Glance::each() {
+            let roles: Box<[Role]> = self.roles(&detections.certain(glance).collect::<Vec<_>>()).collect();
+            let known = self.lists.iter().position(|list| *list == roles);
+            self.surely.push(known.unwrap_or(self.lists.len()) as u16);
+            if known.is_none() {
+                self.lists.push(roles);
+            }
+        }
     }
 
     /// What follows of an event for which nothing that has to be asked holds.
     pub(super) fn surely(&self, glance: Glance) -> &[Role] {
-        &self.surely[glance.number()]
+        &self.lists[usize::from(self.surely[glance.number()])]
     }
 
     /// What follows of detections that hold. A gate opens for all that it guards, whichever of the detections comes first.

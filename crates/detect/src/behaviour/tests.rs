@@ -95,6 +95,21 @@ fn a_detection_without_buckets_only_plays_the_roles_it_is_asked_for() {
 }
 
 #[test]
+fn what_surely_follows_of_a_glance_is_what_its_certain_detections_do_gates_first() {
+    let behaviours = setup().rulebook.behaviours;
+    for plan in [Scope::Client, Scope::Network, Scope::User, Scope::Source].into_iter().filter_map(|scope| behaviours.plan(scope)) {
+        for glance in Glance::each() {
+            let certain: Vec<u32> = plan.detections.certain(glance).collect();
+            let roles: Vec<Role> = plan.roles(&certain).collect();
+            assert_eq!(plan.surely(glance), roles);
+            assert!(roles.is_sorted_by_key(|role| role.act != Act::Pass));
+        }
+    }
+    let clients = behaviours.plan(Scope::Client).expect("clients have behaviours");
+    assert!(clients.surely(Glance::REQUEST).iter().any(|role| role.act == Act::Pass && role.gate == 0));
+}
+
+#[test]
 fn a_scan_names_the_lines_that_filled_the_bucket_and_then_every_line_of_the_client() {
     let mut scan = repeated(14, r#"203.0.113.9 - - [01/Mar/2025:10:00:{s} +0000] "GET /x{n} HTTP/1.1" 404 1 "-" "x""#);
     scan.extend(repeated(3, r#"203.0.113.9 - - [01/Mar/2025:10:01:{s} +0000] "GET / HTTP/1.1" 200 1 "-" "x""#));

@@ -1,7 +1,8 @@
 //! Attempts whose answer may yet be told by a flow of its own, as exporters do that tell each direction by itself.
 
-use lapwing_learn::Lru;
-use serde::{Deserialize, Serialize, Serializer};
+use std::collections::{HashMap, VecDeque};
+
+use serde::{Deserialize, Serialize};
 
 use super::Attempt;
 use crate::flows::SECOND;
@@ -12,32 +13,39 @@ const MOST: usize = 65_536;
 /// How long an answer may be told later than what asked for it: exporters tell flows some time after their end.
 const PATIENCE: i64 = 90 * SECOND;
 
-/// Waiting attempts by their conversations. Nobody looks at one without taking it, so they stay in the order in which they came.
-#[derive(Debug, Deserialize)]
-#[serde(from = "Saved")]
-pub(super) struct Pending(Lru<Attempt>);
+/// Waiting attempts, the oldest first.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(from = "Saved", into = "Saved")]
+pub(super) struct Pending {
+    waiting: VecDeque<(u64, u64)>,
+    by_conversation: HashMap<u64, (u64, Attempt)>,
+    next: u64,
+}
 
-/// As it is saved: the oldest first.
-#[derive(Deserialize)]
+/// As it is saved: in order, so that the same state has the same bytes.
+#[derive(Serialize, Deserialize)]
 struct Saved(Vec<(u64, Attempt)>);
 
-impl Serialize for Pending {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.0.iter().collect::<Vec<_>>().serialize(serializer)
+impl Clone for Pending {
+    fn clone(&self) -> Self {
+        Pending { waiting: self.waiting.clone(), by_conversation: self.by_conversation.clone(), next: self.next }
     }
 }
 
-impl Default for Pending {
-    fn default() -> Self {
-        Pending(Lru::new(MOST))
+impl From<Pending> for Saved {
+    fn from(pending: Pending) -> Saved {
+        let known = |&(key, number): &(u64, u64)| {
+            pending.by_conversation.get(&key).filter(|(own, _)| *own == number).map(|(_, attempt)| (key, *attempt))
+        };
+        Saved(pending.waiting.iter().filter_map(known).collect())
     }
 }
 
 impl From<Saved> for Pending {
     fn from(saved: Saved) -> Pending {
         let mut pending = Pending::default();
-        for (conversation, attempt) in saved.0 {
-            pending.put(conversation, attempt);
+        for (key, attempt) in saved.0 {
+            pending.append(key, attempt);
         }
         pending
     }
@@ -46,28 +54,47 @@ impl From<Saved> for Pending {
 impl Pending {
     /// The attempt of this conversation that somebody else than `client` made and that waits.
     pub(super) fn take(&mut self, conversation: u64, client: u64) -> Option<Attempt> {
-        let others = self.0.peek(conversation).is_some_and(|attempt| attempt.client != client);
-        if others { self.0.remove(conversation) } else { None }
+        let (_, attempt) = self.by_conversation.get(&conversation)?;
+        if attempt.client == client {
+            return None;
+        }
+        self.by_conversation.remove(&conversation).map(|(_, attempt)| attempt)
     }
 
     /// Lets an attempt wait; answers the one that waited for longest where there is no room.
     pub(super) fn put(&mut self, conversation: u64, attempt: Attempt) -> Option<Attempt> {
-        if self.0.peek(conversation).is_some() {
+        if self.by_conversation.contains_key(&conversation) {
             return None;
         }
-        let oldest = if self.0.len() >= MOST { self.oldest() } else { None };
-        self.0.get_or_insert_with(conversation, || attempt);
-        oldest
+        self.append(conversation, attempt);
+        if self.by_conversation.len() > MOST { self.oldest() } else { None }
     }
 
     /// The next one that has waited for too long.
     pub(super) fn overdue(&mut self, now: i64) -> Option<Attempt> {
-        let (_, attempt) = self.0.oldest()?;
-        if now.saturating_sub(attempt.at) < PATIENCE { None } else { self.oldest() }
+        loop {
+            let &(key, number) = self.waiting.front()?;
+            let known = self.by_conversation.get(&key).filter(|(own, _)| *own == number);
+            match known {
+                Some((_, attempt)) if now.saturating_sub(attempt.at) < PATIENCE => return None,
+                Some(_) => return self.oldest(),
+                None => _ = self.waiting.pop_front(),
+            }
+        }
+    }
+
+    fn append(&mut self, key: u64, attempt: Attempt) {
+        self.next = self.next.wrapping_add(1);
+        self.by_conversation.insert(key, (self.next, attempt));
+        self.waiting.push_back((key, self.next));
     }
 
     fn oldest(&mut self) -> Option<Attempt> {
-        let (conversation, _) = self.0.oldest()?;
-        self.0.remove(conversation)
+        while let Some((key, number)) = self.waiting.pop_front() {
+            if self.by_conversation.get(&key).is_some_and(|(own, _)| *own == number) {
+                return self.by_conversation.remove(&key).map(|(_, attempt)| attempt);
+            }
+        }
+        None
     }
 }

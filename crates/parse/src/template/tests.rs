@@ -102,6 +102,16 @@ const GOLDEN_TEXT: u64 = 6_012_567_885_250_157_081;
 const GOLDEN_PATH: u64 = 15993082516179617139;
 
 #[test]
+fn what_follows_a_path_changes_nothing_of_its_skeleton_wherever_it_begins() {
+    for length in [0, 1, 8, 100, 1022, 1023, 1024, 1025, 5000] {
+        let path: Vec<u8> = b"/ab-c/d_17/".iter().copied().cycle().take(length).collect();
+        for end in [b"?x=/1".as_slice(), b"#/y", b"?"] {
+            assert_eq!(path_skeleton(b"GET", &[&path, end].concat()), path_skeleton(b"GET", &path), "{length}");
+        }
+    }
+}
+
+#[test]
 fn requests_differ_by_method_and_words_of_the_path_only() {
     let mut miner = Miner::new(Settings::default());
     let id = ask(&mut miner, "/blog/17").id;
