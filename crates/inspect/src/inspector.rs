@@ -348,12 +348,12 @@ impl Spot<'_> {
 
 impl Rule {
     /// Whether the rule matches one reading of a value, asked without automaton and literals: what the matcher is tested against.
+    /// `signs` says whether the value has signs that words do without, whatever is left of them in this reading.
     #[doc(hidden)]
     #[must_use]
-    pub fn matches_plainly(&self, place: Place, name: &[u8], view: View, text: &[u8]) -> bool {
+    pub fn matches_plainly(&self, place: Place, name: &[u8], (view, text): (View, &[u8]), signs: bool) -> bool {
         let named = self.names.is_empty() || self.names.iter().any(|own| own.as_bytes().eq_ignore_ascii_case(name));
         let mut lines = Vec::new();
-        let signs = marks(text) & marks::SIGNS != 0;
         let marked = |mark: &Vec<u8>| text.windows(mark.len()).any(|part| part == mark);
         if self.signs && !signs || matches!(self.check, Check::Sql(_)) && !self.literals.iter().any(marked) {
             return false;
