@@ -81,10 +81,10 @@ impl Segment {
                 break;
             }
             seen |= kind;
-            joints += usize::from(kind & JOINT);
+            joints += usize::from(kind & JOINT != 0);
             end += 1;
         }
-        Segment { end, seen, joints: joints / usize::from(JOINT) }
+        Segment { end, seen, joints }
     }
 
     /// Whether it is a value: it has digits, is encoded, long, or many words joined. Versions (`v2`) are words.
