@@ -52,6 +52,8 @@ struct Silence {
     voices: Lru<Voice>,
     /// Event time at the last tick.
     now: Timestamp,
+    /// Nobody's silence is long enough before.
+    due: Timestamp,
 }
 
 /// One that speaks, or spoke.
@@ -78,7 +80,7 @@ const FADE: f64 = 0.9995;
 impl Silence {
     fn new(setup: &Setup, scope: Scope) -> Silence {
         let settings = setup.settings.silence.clone();
-        Silence { voices: Lru::new(settings.entities.div_ceil(PARTITIONS)), settings, scope, now: Timestamp::MIN }
+        Silence { voices: Lru::new(settings.entities.div_ceil(PARTITIONS)), settings, scope, now: Timestamp::MIN, due: Timestamp::MIN }
     }
 
     fn hear(&mut self, event: &Event) {
@@ -116,14 +118,18 @@ impl Voice {
         if self.told || !self.arrivals.is_known() {
             return None;
         }
-        let quiet = now.since(self.heard);
-        let enough = (self.longest * settings.times_longest).max(Duration::from_secs(settings.at_least_seconds));
+        let (quiet, enough) = (now.since(self.heard), self.enough(settings));
         let past = self.heard.since(self.first);
         if quiet < enough || past < enough * settings.times_past {
             return None;
         }
         let probability = self.arrivals.quiet_probability(i64::try_from(quiet.as_nanos()).unwrap_or(i64::MAX));
         (probability <= settings.probability).then(|| self.finding(quiet, past))
+    }
+
+    /// Nothing shorter is a silence of this one.
+    fn enough(&self, settings: &Settings) -> Duration {
+        (self.longest * settings.times_longest).max(Duration::from_secs(settings.at_least_seconds))
     }
 
     fn finding(&self, quiet: Duration, past: Duration) -> Finding {
@@ -172,6 +178,9 @@ impl Detector for Silence {
 
     fn tick(&mut self, now: Timestamp, findings: &mut Findings) {
         self.now = now;
+        if now < self.due {
+            return;
+        }
         let settings = &self.settings;
         let silent: Vec<_> = self.voices.iter().filter_map(|(key, voice)| Some((key, voice.silent(now, settings)?))).collect();
         for (key, finding) in silent {
@@ -180,6 +189,10 @@ impl Detector for Silence {
                 voice.told = true;
             }
         }
+        // Whoever is heard from now on has been heard since now.
+        let again = now + Duration::from_secs(settings.at_least_seconds);
+        let waiting = self.voices.iter().filter(|(_, voice)| !voice.told && voice.arrivals.is_known());
+        self.due = waiting.map(|(_, voice)| voice.heard + voice.enough(settings)).fold(again, Timestamp::min);
     }
 
     fn save(&self, out: &mut Vec<u8>) {

@@ -38,13 +38,9 @@ impl Line {
         let mut event = self.event(number, raw);
         let path = self.client.len() + 1;
         let agent = event.raw.len() - self.agent.len();
-        event.detail = Detail::Web(Web {
-            method: Text::ABSENT,
-            target: Text::raw(path, path + self.path.len()),
-            status: self.status,
-            user_agent: Text::raw(agent, event.raw.len()),
-            ..Web::default()
-        });
+        let mut web = Web { status: self.status, user_agent: Text::raw(agent, event.raw.len()), ..Web::default() };
+        web.ask(Text::raw(path, path + self.path.len()), self.path.as_bytes());
+        event.detail = Detail::Web(web);
         event.client = self.client.parse().ok();
         event.keys.name(Scope::Client, self.client.as_bytes());
         event.keys.name(Scope::Endpoint, self.path.as_bytes());

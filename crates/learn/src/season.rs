@@ -70,15 +70,12 @@ impl Season {
 
     /// Learns the count of an hour, given by its number since 1970 (in whatever zone, as long as it is always the same). A value
     /// far beyond the forecast is learnt as five times that, so that one incident does not become next week's season.
-    pub fn observe(&mut self, hour: i64, x: f64) {
+    pub fn observe(&mut self, hour: i64, mut x: f64) {
         if !x.is_finite() || x < 0.0 {
             return;
         }
-        let (mut x, places) = (x, places(hour));
-        // That nothing came where next to nothing was expected says nothing of how uneven what comes is. Of most series and most
-        // hours that is all there is to say.
-        let calm = x == 0.0 && places.iter().all(|&place| self.slots.get(place).is_some_and(|slot| slot.mean <= 1.0));
-        if !calm && let Some((slot, ..)) = self.slot(places).filter(|(slot, ..)| x > 0.0 || slot.mean > 1.0) {
+        let places = places(hour);
+        if let Some((slot, ..)) = self.slot(places).filter(|(slot, ..)| x > 0.0 || slot.mean > 1.0) {
             let mean = f64::from(slot.mean).max(1.0);
             let error = ((x - mean).powi(2) - mean) / (mean * mean);
             self.errors.update(error.clamp(0.0, CLIP));
@@ -90,6 +87,22 @@ impl Season {
         let [week, day] = places;
         self.slots[week].learn(x, WEEK_RATE);
         self.slots[day].learn(x, DAY_RATE);
+    }
+
+    /// Learns that nothing came in some hours: what [`Season::observe`] learns of each, in less time.
+    pub fn observe_nothing(&mut self, hours: impl IntoIterator<Item = i64>) {
+        for hour in hours {
+            let [week, day] = places(hour);
+            // That nothing came where next to nothing was expected says nothing of how uneven what comes is. Of most series and
+            // most hours that is all there is to say.
+            match self.slots.split_at_mut_checked(WEEK as usize) {
+                Some((weeks, days)) if weeks[week].mean <= 1.0 && days[day - WEEK as usize].mean <= 1.0 => {
+                    weeks[week].learn_nothing(WEEK_RATE);
+                    days[day - WEEK as usize].learn_nothing(DAY_RATE);
+                }
+                _ => self.observe(hour, 0.0),
+            }
+        }
     }
 
     /// What is expected of an hour and what that rests on; `None` until its hour of the day was seen twice.
@@ -127,9 +140,15 @@ impl Season {
 impl Slot {
     fn learn(&mut self, x: f64, least_rate: f32) {
         self.seen = self.seen.saturating_add(1);
-        let away = x as f32 - self.mean;
-        if away != 0.0 {
-            self.mean += away * (1.0 / f32::from(self.seen)).max(least_rate);
+        self.mean += (x as f32 - self.mean) * (1.0 / f32::from(self.seen)).max(least_rate);
+    }
+
+    #[inline]
+    fn learn_nothing(&mut self, least_rate: f32) {
+        if self.mean == 0.0 {
+            self.seen = self.seen.saturating_add(1);
+        } else {
+            self.learn(0.0, least_rate);
         }
     }
 }
@@ -202,6 +221,20 @@ mod tests {
                 season.observe(hour, x);
                 assert!(season.forecast(hour).is_none_or(|(forecast, _)| forecast.rising_bits(5.0).is_finite()));
             }
+        }
+    }
+
+    #[test]
+    fn hours_of_nothing_are_learnt_alike_one_by_one_and_together() {
+        let rare = |hour: i64| if mix(hour as u64, 1) % 40 == 0 { 1.0 } else { 0.0 };
+        for counts in [shop as fn(i64) -> f64, rare, |_| 0.0] {
+            let mut alone = Season::new();
+            (0..2 * WEEK).filter(|hour| hour % 5 != 0).for_each(|hour| alone.observe(hour, counts(hour)));
+            let mut together = alone.clone();
+            let quiet = || (2 * WEEK..5 * WEEK).filter(|hour| hour % 7 != 0);
+            quiet().for_each(|hour| alone.observe(hour, 0.0));
+            together.observe_nothing(quiet());
+            assert_eq!(alone, together);
         }
     }
 

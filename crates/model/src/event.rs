@@ -72,6 +72,8 @@ pub struct Web {
     pub method: Text,
     /// As asked for: path, and query after `?`. The whole request line where that is malformed.
     pub target: Text,
+    /// The part of it before the `?`.
+    pub path: Text,
     pub protocol: Text,
     /// 0 where unknown.
     pub status: u16,
@@ -82,6 +84,14 @@ pub struct Web {
     /// The virtual host asked for.
     pub domain: Text,
     pub body: Text,
+}
+
+impl Web {
+    /// This is asked for: a text, and the bytes that it stands for.
+    pub fn ask(&mut self, target: Text, bytes: &[u8]) {
+        self.target = target;
+        self.path = target.slice(0, memchr::memchr(b'?', bytes).unwrap_or(bytes.len()));
+    }
 }
 
 /// One line of any other log.
@@ -212,16 +222,14 @@ impl Event {
     #[inline]
     #[must_use]
     pub fn path(&self, web: &Web) -> &[u8] {
-        let target = self.text(web.target);
-        &target[..memchr::memchr(b'?', target).unwrap_or(target.len())]
+        self.text(web.path)
     }
 
     /// Query of a web request, without its `?`; nothing where there is none.
     #[inline]
     #[must_use]
     pub fn query(&self, web: &Web) -> Option<&[u8]> {
-        let target = self.text(web.target);
-        memchr::memchr(b'?', target).map(|at| &target[at + 1..])
+        self.text(web.target).get(web.path.len() + 1..)
     }
 
     /// HTTP status, where the event speaks of one.
@@ -314,10 +322,16 @@ mod tests {
     #[test]
     fn path_and_query_part_at_the_first_question_mark() {
         let mut event = event("/a/b?x=1?2");
-        let web = Web { target: Text::raw(0, 10), ..Web::default() };
+        let mut web = Web::default();
+        web.ask(Text::raw(0, 10), &event.raw);
         event.detail = Detail::Web(web);
         assert_eq!(event.path(&web), b"/a/b");
         assert_eq!(event.query(&web), Some(b"x=1?2".as_slice()));
+        for (target, query) in [(0..4, None), (0..5, Some(b"".as_slice()))] {
+            web.ask(Text::raw(target.start, target.end), &event.raw[target]);
+            assert_eq!((event.path(&web), event.query(&web)), (b"/a/b".as_slice(), query));
+        }
+        assert_eq!((event.path(&Web::default()), event.query(&Web::default())), (b"".as_slice(), None));
     }
 
     #[test]

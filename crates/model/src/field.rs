@@ -327,7 +327,19 @@ impl Event {
     #[inline]
     #[must_use]
     pub fn get(&self, field: &Field) -> Value<'_> {
-        if self.others.is_empty() && !field.is_of(&self.detail) { Value::Absent } else { self.look_up(field) }
+        if self.others.is_empty() && self.has_no_place_for(field) { Value::Absent } else { self.look_up(field) }
+    }
+
+    /// Whether a field has no place in this event, or an empty one, as far as that is told by a glance.
+    #[inline]
+    fn has_no_place_for(&self, field: &Field) -> bool {
+        match field {
+            Field::User => self.user.is_absent(),
+            Field::Session => self.session.is_absent(),
+            Field::Service => self.service.is_absent(),
+            Field::Host => self.host.is_absent(),
+            field => !field.is_of(&self.detail),
+        }
     }
 
     fn look_up(&self, field: &Field) -> Value<'_> {
@@ -436,6 +448,7 @@ mod tests {
         let web = crate::Web {
             method: x,
             target: x,
+            path: x,
             protocol: x,
             referrer: x,
             user_agent: x,

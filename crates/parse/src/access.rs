@@ -126,7 +126,7 @@ pub(crate) fn request(text: impl Fn(&[u8]) -> Text, request: &[u8], web: &mut We
         || method > 32
         || !request[..method].iter().all(|byte| byte.is_ascii_alphabetic() || matches!(byte, b'-' | b'_'))
     {
-        web.target = text(request);
+        web.ask(text(request), request);
         return;
     }
     web.method = text(&request[..method]);
@@ -134,10 +134,10 @@ pub(crate) fn request(text: impl Fn(&[u8]) -> Text, request: &[u8], web: &mut We
     let protocol = memrchr(b' ', rest).filter(|&at| rest[at + 1..].starts_with(b"HTTP/"));
     match protocol {
         Some(at) => {
-            web.target = text(&rest[..at]);
+            web.ask(text(&rest[..at]), &rest[..at]);
             web.protocol = text(&rest[at + 1..]);
         }
-        None => web.target = text(rest),
+        None => web.ask(text(rest), rest),
     }
 }
 

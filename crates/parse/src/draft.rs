@@ -152,8 +152,10 @@ impl Draft {
     }
 
     fn web(&mut self, event: &mut Event) {
-        let mut web = Web { method: self.take(Slot::Method), target: self.target(event), ..Web::default() };
-        if web.target.is_absent() {
+        let mut web = Web { method: self.take(Slot::Method), ..Web::default() };
+        let target = self.target(event);
+        web.ask(target, event.text(target));
+        if target.is_absent() {
             let request = self.take(Slot::Request);
             let line = event.text(request);
             access::request(|part| cut(request, line, part), line, &mut web);
@@ -208,7 +210,7 @@ impl Draft {
         let host = rest.iter().position(|byte| matches!(byte, b'/' | b'?')).unwrap_or(rest.len());
         web.domain = web.target.slice(scheme, scheme + host);
         if host < rest.len() {
-            web.target = web.target.slice(scheme + host, target.len());
+            web.ask(web.target.slice(scheme + host, target.len()), &rest[host..]);
         }
     }
 

@@ -23,6 +23,7 @@ impl<'a> Line<'a> {
     }
 
     /// The text that `part` is; [`Text::ABSENT`] where `part` was not cut from this line.
+    #[inline]
     #[must_use]
     pub fn text(&self, part: &[u8]) -> Text {
         let start = (part.as_ptr() as usize).wrapping_sub(self.bytes.as_ptr() as usize);
@@ -34,6 +35,7 @@ impl<'a> Line<'a> {
     }
 
     /// The same for a part that means nothing when it is empty or `-`.
+    #[inline]
     #[must_use]
     pub fn said(&self, part: &[u8]) -> Text {
         if matches!(part, b"" | b"-") { Text::ABSENT } else { self.text(part) }

@@ -72,27 +72,31 @@ impl Parser {
     /// Reads a record and appends what it tells of to `events`: always at least one event.
     pub fn parse(&mut self, record: &Record, events: &mut Vec<Event>) -> Understood {
         let bytes = without_line_end(&record.body);
-        let mut event = fresh(record, bytes.len());
+        // Where it is to stay: an event is too large to be carried about.
+        let at = events.len();
+        events.push(Event::new(record, Detail::Log(Log::default())));
+        let event = &mut events[at];
+        event.raw.truncate(bytes.len());
         let bom = if bytes.starts_with(b"\xef\xbb\xbf") { 3 } else { 0 };
         let line = Line::raw(&bytes[bom..], bom);
-        let understood = match self.structured(line, &mut event) {
+        let understood = match self.structured(line, event) {
             Ok(Some(name)) => Understood::As(name),
             Ok(None) => {
-                text::read(line, &mut event, &mut self.tools);
+                text::read(line, event, &mut self.tools);
                 text::flaw(line.bytes).map_or(Understood::AsText, Understood::Broken)
             }
             Err(reason) => {
-                event = fresh(record, bytes.len());
-                text::read(line, &mut event, &mut self.tools);
+                *event = Event::new(record, Detail::Log(Log::default()));
+                event.raw.truncate(bytes.len());
+                text::read(line, event, &mut self.tools);
                 Understood::Broken(reason)
             }
         };
         if let Some((start, end)) = self.session_keys.find(event.origin.reading.session_key.as_deref(), &event.raw) {
             event.session = Text::raw(start, end);
         }
-        event.skeleton = skeleton(&event);
-        keys::set(&mut event);
-        events.push(event);
+        event.skeleton = skeleton(event);
+        keys::set(event);
         understood
     }
 
@@ -128,16 +132,6 @@ impl Parser {
             None => Err("wrong-format"),
         }
     }
-}
-
-/// An event of plain text, whose raw bytes are the record without what ends its line.
-#[inline]
-fn fresh(record: &Record, length: usize) -> Event {
-    let mut event = Event::new(record, Detail::Log(Log::default()));
-    if length < record.body.len() {
-        event.raw.truncate(length);
-    }
-    event
 }
 
 fn skeleton(event: &Event) -> u64 {

@@ -111,17 +111,18 @@ fn request(line: Line<'_>, rest: &[&[u8]], event: &mut Event) -> Option<()> {
     let lengths = usize::from(tail.first().is_none_or(|column| number(column).is_none()));
     let tail = tail.get(lengths..).unwrap_or_default();
     let status = tail.get(2).and_then(|column| number(column)).filter(|status| (100..=599).contains(status));
-    event.detail = Detail::Web(Web {
+    let mut web = Web {
         method: line.text(method),
-        target: line.text(target),
         protocol: said(line, version),
         status: status.unwrap_or(0) as u16,
         bytes: tail.get(1).and_then(|column| number(column)),
         referrer: said(line, referrer),
         user_agent: said(line, agent),
         domain: said(line, host),
-        body: Text::ABSENT,
-    });
+        ..Web::default()
+    };
+    web.ask(line.text(target), target);
+    event.detail = Detail::Web(web);
     Some(())
 }
 

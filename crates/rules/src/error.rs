@@ -110,10 +110,12 @@ pub fn did_you_mean<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) ->
     }
     let lower = word.to_ascii_lowercase();
     let distance = |other: &str| strsim::damerau_levenshtein(&lower, &other.to_ascii_lowercase());
-    let allowed = (word.chars().count() / 3).max(1);
+    let length = word.chars().count();
+    let allowed = (length / 3).max(1);
     known
         .into_iter()
-        .filter(|other| other.len() <= 64 && !other.is_empty())
+        // As far apart as their lengths they are at least.
+        .filter(|other| other.len() <= 64 && !other.is_empty() && other.chars().count().abs_diff(length) <= allowed)
         .map(|other| (distance(other), other))
         .filter(|&(distance, _)| distance <= allowed)
         .min()

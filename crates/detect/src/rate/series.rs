@@ -167,7 +167,7 @@ impl Series {
             if missed > 0 {
                 self.miss(length, missed);
                 if length == HOUR {
-                    closed.hours(self.learnt[HOUR], until).for_each(|hour| self.season.observe(hour, 0.0));
+                    self.season.observe_nothing(closed.hours(self.learnt[HOUR], until));
                 }
             }
             self.learnt[length] = count;

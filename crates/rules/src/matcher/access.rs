@@ -1,5 +1,7 @@
 //! Which sight makes a rule a candidate: something that must be in an event for the rule's condition to hold.
 
+use crate::rule::Comparison;
+
 /// One sight that makes a rule a candidate.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Trigger {
@@ -18,6 +20,12 @@ pub(super) enum Trigger {
         field: usize,
         number: f64,
     },
+    /// A number on one side of this one.
+    Compared {
+        field: usize,
+        comparison: Comparison,
+        number: f64,
+    },
     /// Any of these bytes.
     Bytes {
         field: usize,
@@ -32,7 +40,10 @@ impl Trigger {
             Trigger::Literal { text, place, .. } => text.len().min(12) + usize::from(*place != 0),
             Trigger::Equal { text, .. } => text.len().min(12) + 2,
             Trigger::Number { .. } => 4,
+            // Most numbers are small: rules ask whether one is large.
+            Trigger::Compared { comparison: Comparison::Greater | Comparison::GreaterOrEqual, .. } => 3,
             Trigger::Bytes { .. } => 2,
+            Trigger::Compared { .. } => 1,
         }
     }
 }
@@ -96,6 +107,15 @@ mod tests {
     fn a_conjunction_needs_its_rarest_part() {
         let access = all(vec![literal("ab"), literal("unauthorized"), None]).unwrap();
         assert_eq!(access.triggers, literal("unauthorized").unwrap().triggers);
+    }
+
+    #[test]
+    fn of_two_bounds_the_lower_one_is_the_rarer_sight() {
+        let bound = |comparison, number| one(Trigger::Compared { field: 0, comparison, number });
+        let (least, most) = (bound(Comparison::GreaterOrEqual, 500.0), bound(Comparison::Less, 600.0));
+        for parts in [vec![least.clone(), most.clone()], vec![most, least.clone()]] {
+            assert_eq!(all(parts).unwrap().triggers, least.as_ref().unwrap().triggers);
+        }
     }
 
     #[test]

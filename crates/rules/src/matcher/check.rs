@@ -84,15 +84,25 @@ impl Program {
 
     fn step<F: Fields + ?Sized>(&self, step: u32, event: &F, indexes: &[FieldIndex], scratch: &mut Scratch) -> bool {
         match &self.steps[step as usize] {
-            Step::All(parts) => parts.iter().all(|part| self.step(*part, event, indexes, scratch)),
-            Step::Any(parts) => parts.iter().any(|part| self.step(*part, event, indexes, scratch)),
+            Step::All(parts) => parts.iter().all(|part| self.part(*part, event, indexes, scratch)),
+            Step::Any(parts) => parts.iter().any(|part| self.part(*part, event, indexes, scratch)),
             Step::Not(inner) => !self.step(*inner, event, indexes, scratch),
             Step::Check(check) => self.checks[*check as usize].holds(event, indexes, scratch),
+        }
+    }
+
+    /// The same as a step by itself. Most parts are single checks, and lists of them are long.
+    #[inline]
+    fn part<F: Fields + ?Sized>(&self, step: u32, event: &F, indexes: &[FieldIndex], scratch: &mut Scratch) -> bool {
+        match &self.steps[step as usize] {
+            Step::Check(check) => self.checks[*check as usize].holds(event, indexes, scratch),
+            _ => self.step(step, event, indexes, scratch),
         }
     }
 }
 
 impl Check {
+    #[inline]
     fn holds<F: Fields + ?Sized>(&self, event: &F, indexes: &[FieldIndex], scratch: &mut Scratch) -> bool {
         if let Ask::Literal { index, literal, place, exact } = &self.ask {
             indexes[*index].probe(event, *index, scratch);

@@ -11,7 +11,7 @@ use crate::filters;
 use crate::names::Names;
 use crate::pattern::{Pattern, Piece};
 use crate::plan;
-use crate::rule::{Body, Criteria, Item, LogSource, Rule, Test};
+use crate::rule::{Body, Comparison, Criteria, Item, LogSource, Rule, Test};
 
 use super::RuleSet;
 use super::access::{self, Access, Trigger};
@@ -189,7 +189,10 @@ impl Builder {
                 (Ask::Regex(Box::new(compiled.regex)), access.or(bytes), 40)
             }
             Test::Number(number) => (Ask::Number(*number), access::one(Trigger::Number { field, number: *number }), 1),
-            Test::Compare(comparison, number) => (Ask::Compare(*comparison, *number), None, 1),
+            Test::Compare(comparison, number) => {
+                let access = access::one(Trigger::Compared { field, comparison: *comparison, number: *number });
+                (Ask::Compare(*comparison, *number), access, 1)
+            }
             Test::Time { part, comparison, number } => (Ask::Time(*part, *comparison, *number), None, 4),
             Test::Cidr(network) => (Ask::Cidr(*network), None, 4),
             Test::Exists(true) => (Ask::Present, None, 1),
@@ -293,6 +296,7 @@ impl Builder {
             }
             Trigger::Equal { field, text } => sights[field].equals.entry(text).or_default().push(rule),
             Trigger::Number { field, number } => sights[field].numbers.push((number, rule)),
+            Trigger::Compared { field, comparison, number } => sights[field].compared.push((comparison, number, rule)),
             Trigger::Bytes { field, bytes } => sights[field].bytes.entry(bytes).or_default().push(rule),
         }
     }
@@ -305,17 +309,19 @@ struct Sights {
     equals: BTreeMap<Vec<u8>, Vec<u32>>,
     bytes: BTreeMap<Vec<u8>, Vec<u32>>,
     numbers: Vec<(f64, u32)>,
+    compared: Vec<(Comparison, f64, u32)>,
 }
 
 impl Sights {
     /// The rules that become candidates in this field.
     fn rules(&self) -> impl Iterator<Item = u32> {
         let listed = self.equals.values().chain(self.bytes.values()).flatten().copied();
-        listed.chain(self.literals.iter().map(|(_, rule, _)| *rule)).chain(self.numbers.iter().map(|(_, rule)| *rule))
+        let numbers = self.numbers.iter().map(|(_, rule)| *rule).chain(self.compared.iter().map(|(.., rule)| *rule));
+        listed.chain(self.literals.iter().map(|(_, rule, _)| *rule)).chain(numbers)
     }
 
     fn is_empty(&self) -> bool {
-        self.literals.is_empty() && self.equals.is_empty() && self.numbers.is_empty() && self.bytes.is_empty()
+        self.rules().next().is_none()
     }
 
     fn index(
@@ -345,6 +351,7 @@ impl Sights {
             triggers,
             equals: Equals::new(self.equals.into_iter().collect()),
             numbers: self.numbers,
+            compared: self.compared,
             bytes: Bytes::new(self.bytes),
         }
     }

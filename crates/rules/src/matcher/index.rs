@@ -3,6 +3,7 @@ use std::hash::{BuildHasherDefault, Hasher};
 
 use xxhash_rust::xxh3::xxh3_64;
 
+use crate::rule::Comparison;
 use crate::value::{Fields, TextBuffer, Value};
 
 use super::Scratch;
@@ -25,21 +26,27 @@ pub(super) struct FieldIndex {
     pub(super) equals: Equals,
     /// Sorted; the rules that become candidates by this number.
     pub(super) numbers: Vec<(f64, u32)>,
+    /// Bounds, and the rules whose candidates they make on the side that the comparison names.
+    pub(super) compared: Vec<(Comparison, f64, u32)>,
     pub(super) bytes: Option<Bytes>,
 }
 
 impl FieldIndex {
     /// Looks at the field's value, at most once per event: notes the literals in it and the rules they make candidates.
+    #[inline]
     pub(super) fn probe<F: Fields + ?Sized>(&self, event: &F, number: usize, scratch: &mut Scratch) {
-        if scratch.probed[number] == scratch.epoch {
-            return;
+        if scratch.probed[number] != scratch.epoch {
+            scratch.probed[number] = scratch.epoch;
+            self.look(event, scratch);
         }
-        scratch.probed[number] = scratch.epoch;
+    }
+
+    fn look<F: Fields + ?Sized>(&self, event: &F, scratch: &mut Scratch) {
         let value = event.get(self.field);
         if value.is_absent() {
             return;
         }
-        if !self.numbers.is_empty() {
+        if !self.numbers.is_empty() || !self.compared.is_empty() {
             self.by_number(&value, scratch);
         }
         match value {
@@ -58,6 +65,9 @@ impl FieldIndex {
         let Some(number) = value.number() else { return };
         let start = self.numbers.partition_point(|(known, _)| *known < number);
         for (_, rule) in self.numbers[start..].iter().take_while(|(known, _)| *known == number) {
+            mark(&mut scratch.candidates, *rule);
+        }
+        for (_, _, rule) in self.compared.iter().filter(|(comparison, bound, _)| comparison.holds(number, *bound)) {
             mark(&mut scratch.candidates, *rule);
         }
     }
