@@ -28,8 +28,8 @@ pub struct Batch {
     pub barrier: bool,
     /// It is the last of all: nothing will come any more. The time is the latest that events told of.
     pub end: Option<Timestamp>,
-    /// Of each event, by the numbers of the scopes.
-    partitions: Vec<[u8; SCOPES]>,
+    /// By the numbers of the scopes, of each event one after another.
+    partitions: Vec<u8>,
     /// By the numbers of their scopes; worked out for those that somebody judges.
     routes: [OnceLock<Route>; SCOPES],
     glances: Vec<Glance>,
@@ -50,7 +50,14 @@ impl Batch {
     #[must_use]
     pub fn new(sequence: u64, events: Vec<Event>, ticks: Vec<(u16, Timestamp)>) -> Batch {
         // Whatever everybody needs of an event is taken out of it at once, while it is at hand.
-        let (glances, partitions) = events.iter().map(|event| (Glance::at(event), partitions(event))).unzip();
+        let mut partitions = vec![NOBODY; SCOPES * events.len()];
+        let mut glances = Vec::with_capacity(events.len());
+        for (at, event) in events.iter().enumerate() {
+            glances.push(Glance::at(event));
+            for (scope, partition) in partitions_of(event).into_iter().enumerate() {
+                partitions[scope * events.len() + at] = partition;
+            }
+        }
         let (rules, behaviours) = (vec![Answers::new(); events.len()], vec![Answers::new(); events.len()]);
         let times = || events.iter().map(|event| event.at);
         let span = times().min().zip(times().max());
@@ -59,7 +66,12 @@ impl Batch {
 
     /// The positions of the events that partition `number` of a scope judges.
     pub(crate) fn route(&self, scope: Scope, number: usize) -> &[u16] {
-        self.routes[scope as usize].get_or_init(|| Route::of(scope, &self.partitions)).run(number)
+        self.routes[scope as usize].get_or_init(|| Route::of(self.partitions_in(scope))).run(number)
+    }
+
+    fn partitions_in(&self, scope: Scope) -> &[u8] {
+        let from = scope as usize * self.events.len();
+        self.partitions.get(from..from + self.events.len()).unwrap_or_default()
     }
 
     /// The events at some positions.
@@ -141,9 +153,23 @@ impl Route {
         &self.positions[start as usize..self.ends[number] as usize]
     }
 
+    /// All events are one partition's, or nobody's.
+    fn of_one(number: u8, events: u16) -> Route {
+        if usize::from(number) >= PARTITIONS {
+            return Route::default();
+        }
+        let ends = std::array::from_fn(|partition| if partition < number.into() { 0 } else { events });
+        Route { positions: (0..events).collect(), ends }
+    }
+
     /// A counting sort by partition; stable, so each run keeps the order of the input.
-    fn of(scope: Scope, partitions: &[[u8; SCOPES]]) -> Route {
-        let own = || partitions.iter().map(|of_event| usize::from(of_event[scope as usize]));
+    fn of(partitions: &[u8]) -> Route {
+        if let [first, rest @ ..] = partitions
+            && *rest == partitions[..rest.len()]
+        {
+            return Route::of_one(*first, partitions.len() as u16);
+        }
+        let own = || partitions.iter().map(|&number| usize::from(number));
         let mut counts = [0_u16; PARTITIONS];
         for number in own() {
             if let Some(count) = counts.get_mut(number) {
@@ -169,7 +195,7 @@ impl Route {
 
 /// Which partition of each scope judges an event. What needs no state is spread by position; what is one state for everything
 /// has one owner.
-fn partitions(event: &Event) -> [u8; SCOPES] {
+fn partitions_of(event: &Event) -> [u8; SCOPES] {
     let mut keys = event.keys.each();
     // Never 0, which stands for nobody.
     keys[Scope::Event as usize] = event.position.offset.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;

@@ -5,7 +5,7 @@
 use std::borrow::Cow;
 
 use lapwing_learn::{BloomSettings, NoveltyRate, ScalableBloom};
-use lapwing_model::{Event, Field, Finding, Scope, Score, Severity, Value, hash, printable};
+use lapwing_model::{Event, Field, Finding, Homes, Scope, Score, Severity, Value, hash, printable};
 use serde::{Deserialize, Serialize};
 
 use crate::{Detector, Events, Family, Findings, Kind};
@@ -68,6 +68,7 @@ struct Novelty {
 struct Watch {
     fields: Vec<Field>,
     salt: u64,
+    homes: Homes,
     /// Whether it looks at flows as well.
     flows: bool,
 }
@@ -100,7 +101,7 @@ impl Watch {
         let names: Vec<_> = fields.iter().map(Field::name).collect();
         // Everybody in the world knocks at every address: where a flow comes from is nothing new.
         let flows = !names.iter().any(|name| name.contains(".geo."));
-        Watch { salt: hash(names.join("+").as_bytes()), fields, flows }
+        Watch { salt: hash(names.join("+").as_bytes()), homes: Homes::of(fields.iter()), fields, flows }
     }
 
     /// The hash of what stands in the watched fields; none where one of them is absent.
@@ -170,8 +171,9 @@ impl Detector for Novelty {
             rates: vec![(0, NoveltyRate::new(RATE_HALF_LIFE)); self.watches.len()],
         });
         for (at, event) in events.iter() {
+            let homes = event.homes();
             for (watch, (filled, rate)) in self.watches.iter().zip(&mut memory.rates) {
-                if !watch.flows && event.flow().is_some() {
+                if !homes.meet(watch.homes) || !watch.flows && event.flow().is_some() {
                     continue;
                 }
                 let Some(item) = watch.item(event) else { continue };

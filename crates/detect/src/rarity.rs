@@ -5,7 +5,7 @@
 //! but usual here is this page's own way. What nobody has ever had is told by `novelty` too, where it watches the field.
 
 use lapwing_learn::{ClosedSet, Lru, surprise};
-use lapwing_model::{Event, Field, Finding, Scope, Score, Severity, Value, hash, printable};
+use lapwing_model::{Event, Field, Finding, Homes, Scope, Score, Severity, Value, hash, printable};
 use serde::{Deserialize, Serialize};
 
 use crate::{Detector, Events, Family, Findings, Kind};
@@ -86,6 +86,8 @@ struct Rarity {
 struct Watch {
     field: Field,
     peers: Vec<Field>,
+    /// Of the field and its peers.
+    homes: Homes,
     salt: u64,
 }
 
@@ -122,8 +124,9 @@ impl Group {
 impl Watch {
     fn new(settings: &WatchSettings) -> Watch {
         let salt = hash(format!("{} by {}", settings.field, settings.peers.join("+")).as_bytes());
-        let peers = settings.peers.iter().map(|name| Field::named(name)).collect();
-        Watch { field: Field::named(&settings.field), peers, salt }
+        let peers: Vec<_> = settings.peers.iter().map(|name| Field::named(name)).collect();
+        let field = Field::named(&settings.field);
+        Watch { homes: Homes::of(peers.iter().chain([&field])), field, peers, salt }
     }
 
     /// Hashes of the value and of the peers; none where one of the fields is absent.
@@ -215,7 +218,8 @@ impl Detector for Rarity {
             groups: Lru::new(self.settings.groups),
         });
         for (at, event) in events.iter() {
-            for (watch, all) in self.watches.iter().zip(&mut memory.all) {
+            let homes = event.homes();
+            for (watch, all) in self.watches.iter().zip(&mut memory.all).filter(|(watch, _)| homes.meet(watch.homes)) {
                 let Some((value, peers)) = watch.read(event) else { continue };
                 let (peers, _) = memory.groups.get_or_insert_with(peers, || Group::new(PEERS_VALUES));
                 if let Some(bits) = self.settings.bits(value, &all.values, &peers.values) {

@@ -19,12 +19,35 @@ enum Form {
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(from = "Saved", into = "Saved")]
 struct Sketch {
-    /// Per register the longest run of leading zeros plus one.
-    registers: Vec<u8>,
     estimate: f64,
     /// The sum of 2^-register: divided by their number, the chance that a new value changes the sketch.
     open: f64,
+    /// Per register the longest run of leading zeros plus one.
+    registers: [u8; REGISTERS],
+}
+
+#[derive(Serialize, Deserialize)]
+struct Saved {
+    registers: Vec<u8>,
+    estimate: f64,
+    open: f64,
+}
+
+impl From<Sketch> for Saved {
+    fn from(Sketch { estimate, open, registers }: Sketch) -> Saved {
+        Saved { registers: registers.to_vec(), estimate, open }
+    }
+}
+
+impl From<Saved> for Sketch {
+    /// A damaged state with too few registers counts anew what would be in the others.
+    fn from(Saved { registers: saved, estimate, open }: Saved) -> Sketch {
+        let mut registers = [0; REGISTERS];
+        registers.iter_mut().zip(saved).for_each(|(register, saved)| *register = saved);
+        Sketch { estimate, open, registers }
+    }
 }
 
 impl Default for Distinct {
@@ -79,7 +102,7 @@ impl Distinct {
 impl Sketch {
     /// A sketch of values whose number is known.
     fn of(hashes: &[u64]) -> Sketch {
-        let mut sketch = Sketch { registers: vec![0; REGISTERS], estimate: 0.0, open: REGISTERS as f64 };
+        let mut sketch = Sketch { registers: [0; REGISTERS], estimate: 0.0, open: REGISTERS as f64 };
         for &hash in hashes {
             sketch.insert(hash);
         }
@@ -91,8 +114,7 @@ impl Sketch {
     fn insert(&mut self, hash: u64) -> bool {
         let hash = mix(hash, 0);
         let rank = ((hash << 8) | 0x80).leading_zeros() as u8 + 1;
-        // A damaged saved state may have fewer registers; it then counts less, but does no harm.
-        let Some(register) = self.registers.get_mut((hash >> 56) as usize) else { return false };
+        let register = &mut self.registers[(hash >> 56) as usize];
         if rank <= *register {
             return false;
         }

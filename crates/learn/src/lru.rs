@@ -17,8 +17,7 @@ const LONGEST_CHAIN: u32 = 32;
 /// A map from a 64-bit hash to `V` with a capacity and least-recently-used eviction.
 pub struct Lru<V> {
     capacity: u32,
-    nodes: Vec<Node>,
-    values: Vec<V>,
+    nodes: Vec<Node<V>>,
     /// First node of each bucket's chain; its length is a power of two.
     heads: Vec<u32>,
     oldest: u32,
@@ -26,12 +25,15 @@ pub struct Lru<V> {
     evicted: u64,
 }
 
-#[derive(Debug, Clone, Copy)]
-struct Node {
+/// In this order: whoever looks for a key and then at its value waits for one place in memory, not for two.
+#[derive(Debug)]
+#[repr(C)]
+struct Node<V> {
     key: u64,
+    chain: u32,
     older: u32,
     newer: u32,
-    chain: u32,
+    value: V,
 }
 
 /// Where a key was not found: the length of its bucket's chain and the entry there that would make room.
@@ -45,7 +47,7 @@ impl<V> Lru<V> {
     #[must_use]
     pub fn new(capacity: usize) -> Self {
         let capacity = capacity.clamp(1, 1 << 31) as u32;
-        Lru { capacity, nodes: Vec::new(), values: Vec::new(), heads: vec![NONE], oldest: NONE, newest: NONE, evicted: 0 }
+        Lru { capacity, nodes: Vec::new(), heads: vec![NONE], oldest: NONE, newest: NONE, evicted: 0 }
     }
 
     /// How many entries it may hold.
@@ -77,19 +79,20 @@ impl<V> Lru<V> {
     pub fn get(&mut self, key: u64) -> Option<&mut V> {
         let slot = self.find(key).ok()?;
         self.touch(slot);
-        self.values.get_mut(slot as usize)
+        Some(&mut self.nodes[slot as usize].value)
     }
 
     /// The value of a key, without counting as a use.
     #[must_use]
     pub fn peek(&self, key: u64) -> Option<&V> {
-        self.values.get(self.find(key).ok()? as usize)
+        let slot = self.find(key).ok()?;
+        Some(&self.nodes[slot as usize].value)
     }
 
     /// The same, to be changed.
     pub fn peek_mut(&mut self, key: u64) -> Option<&mut V> {
         let slot = self.find(key).ok()?;
-        self.values.get_mut(slot as usize)
+        Some(&mut self.nodes[slot as usize].value)
     }
 
     /// The value of a key, made where it was missing (then the second part is true). It becomes the most recently used.
@@ -102,7 +105,7 @@ impl<V> Lru<V> {
             }
             Err(missing) => (self.insert(key, make(), &missing), true),
         };
-        (&mut self.values[slot as usize], inserted)
+        (&mut self.nodes[slot as usize].value, inserted)
     }
 
     /// Takes an entry out.
@@ -114,11 +117,10 @@ impl<V> Lru<V> {
         if slot != last {
             self.unchain(last);
         }
-        self.nodes.swap_remove(slot as usize);
-        let value = self.values.swap_remove(slot as usize);
+        let value = self.nodes.swap_remove(slot as usize).value;
         if slot != last {
             // What was in the last slot is in this one now.
-            let Node { older, newer, .. } = self.nodes[slot as usize];
+            let &Node { older, newer, .. } = &self.nodes[slot as usize];
             self.link(older, newer, slot, slot);
             self.chain(slot);
         }
@@ -143,14 +145,14 @@ impl<V> Lru<V> {
 
     /// All values, in no order that means anything (a round trip may change it).
     pub fn values_mut(&mut self) -> impl Iterator<Item = &mut V> {
-        self.values.iter_mut()
+        self.nodes.iter_mut().map(|node| &mut node.value)
     }
 
     /// Changes the capacity; entries beyond it are evicted, the least recently used first.
     pub fn set_capacity(&mut self, capacity: usize) {
         let mut changed = Lru::new(capacity);
         let order: Vec<(u64, u32)> = self.slots().map(|slot| (self.nodes[slot as usize].key, slot)).collect();
-        let mut values: Vec<Option<V>> = std::mem::take(&mut self.values).into_iter().map(Some).collect();
+        let mut values: Vec<Option<V>> = std::mem::take(&mut self.nodes).into_iter().map(|node| Some(node.value)).collect();
         for (key, slot) in order {
             if let Some(value) = values[slot as usize].take() {
                 changed.get_or_insert_with(key, || value);
@@ -168,7 +170,7 @@ impl<V> Lru<V> {
 
     fn entry(&self, slot: u32) -> Option<(u64, &V)> {
         let node = self.nodes.get(slot as usize)?;
-        Some((node.key, &self.values[slot as usize]))
+        Some((node.key, &node.value))
     }
 
     /// Fibonacci hashing (Knuth, TAOCP 3, 6.4): keys of one partition share their high bits, the product does not.
@@ -207,8 +209,7 @@ impl<V> Lru<V> {
         }
         self.grow();
         let slot = self.nodes.len() as u32;
-        self.nodes.push(Node { key, older: NONE, newer: NONE, chain: NONE });
-        self.values.push(value);
+        self.nodes.push(Node { key, chain: NONE, older: NONE, newer: NONE, value });
         self.append(slot);
         if self.nodes.len() > self.heads.len() {
             self.index();
@@ -220,8 +221,8 @@ impl<V> Lru<V> {
 
     fn replace(&mut self, slot: u32, key: u64, value: V) -> u32 {
         self.unchain(slot);
-        self.nodes[slot as usize].key = key;
-        self.values[slot as usize] = value;
+        let node = &mut self.nodes[slot as usize];
+        (node.key, node.value) = (key, value);
         self.chain(slot);
         self.touch(slot);
         self.evicted += 1;
@@ -234,7 +235,6 @@ impl<V> Lru<V> {
         if used == self.nodes.capacity() {
             let more = used.max(16).min(self.capacity as usize - used);
             self.nodes.reserve_exact(more);
-            self.values.reserve_exact(more);
         }
     }
 
@@ -253,7 +253,7 @@ impl<V> Lru<V> {
     }
 
     fn unchain(&mut self, slot: u32) {
-        let Node { key, chain: after, .. } = self.nodes[slot as usize];
+        let &Node { key, chain: after, .. } = &self.nodes[slot as usize];
         let bucket = self.bucket(key);
         let mut at = self.heads[bucket];
         if at == slot {
@@ -275,7 +275,7 @@ impl<V> Lru<V> {
         if slot == self.newest {
             return;
         }
-        let Node { older, newer, .. } = self.nodes[slot as usize];
+        let &Node { older, newer, .. } = &self.nodes[slot as usize];
         if older == NONE {
             self.oldest = newer;
         } else {
@@ -288,7 +288,7 @@ impl<V> Lru<V> {
 
     /// Takes a slot out of the order of use.
     fn unlink(&mut self, slot: u32) {
-        let Node { older, newer, .. } = self.nodes[slot as usize];
+        let &Node { older, newer, .. } = &self.nodes[slot as usize];
         self.link(older, newer, newer, older);
     }
 
@@ -452,7 +452,7 @@ mod tests {
             lru.get_or_insert_with(mix(i, 0) >> 4, || i as u32);
         }
         assert_eq!((lru.len(), lru.evicted()), (10_000, 990_000));
-        assert_eq!((lru.nodes.capacity(), lru.values.capacity(), lru.heads.len()), (10_000, 10_000, 16_384));
+        assert_eq!((lru.nodes.capacity(), lru.heads.len()), (10_000, 16_384));
     }
 
     #[test]

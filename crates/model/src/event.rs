@@ -156,6 +156,7 @@ impl Level {
 
 impl Event {
     /// An event about which nothing is known yet but where it came from.
+    #[inline]
     #[must_use]
     pub fn new(record: &crate::Record, detail: Detail) -> Event {
         Event {

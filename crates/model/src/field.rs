@@ -65,6 +65,36 @@ pub enum Value<'a> {
     Address(IpAddr),
 }
 
+/// Which kinds of event have a place for all of some fields; an event that has others of its own may have any among those.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Homes(u8);
+
+impl Homes {
+    const WEB: Homes = Homes(1);
+    const LOG: Homes = Homes(2);
+    const FLOW: Homes = Homes(4);
+    const OTHERS: Homes = Homes(8);
+
+    /// The homes of fields that are wanted together.
+    #[must_use]
+    pub fn of<'a>(fields: impl Iterator<Item = &'a Field> + Clone) -> Homes {
+        let kinds = [
+            (Homes::WEB, Detail::Web(crate::Web::default())),
+            (Homes::LOG, Detail::Log(crate::Log::default())),
+            (Homes::FLOW, Detail::Flow(Flow::default())),
+        ];
+        let has_all = |detail: &Detail| fields.clone().all(|field| *field == Field::Template || field.is_of(detail));
+        Homes(kinds.iter().filter(|(_, detail)| has_all(detail)).fold(Homes::OTHERS.0, |homes, (home, _)| homes | home.0))
+    }
+
+    /// Whether an event of these homes may have what those are the homes of.
+    #[inline]
+    #[must_use]
+    pub const fn meet(self, those: Homes) -> bool {
+        self.0 & those.0 != 0
+    }
+}
+
 /// What one of Lapwing's own fields is called.
 struct Names {
     all: &'static [&'static str],
@@ -338,7 +368,25 @@ impl Event {
             Field::Session => self.session.is_absent(),
             Field::Service => self.service.is_absent(),
             Field::Host => self.host.is_absent(),
+            Field::Level => self.level == Level::Unset,
+            Field::Message => match &self.detail {
+                Detail::Web(_) => true,
+                Detail::Log(log) => log.message.is_absent(),
+                Detail::Flow(flow) => flow.message.is_absent(),
+            },
             field => !field.is_of(&self.detail),
+        }
+    }
+
+    /// The kinds of field lists that this event may have: those of its own kind, or any where it has others of its own.
+    #[inline]
+    #[must_use]
+    pub fn homes(&self) -> Homes {
+        match self.detail {
+            _ if !self.others.is_empty() => Homes(Homes::WEB.0 | Homes::LOG.0 | Homes::FLOW.0 | Homes::OTHERS.0),
+            Detail::Web(_) => Homes::WEB,
+            Detail::Log(_) => Homes::LOG,
+            Detail::Flow(_) => Homes::FLOW,
         }
     }
 
@@ -472,6 +520,12 @@ mod tests {
             let event = Event::new(&record, detail);
             for field in OWN.iter().filter(|field| !field.is_of(&detail)) {
                 assert_eq!(event.placed(field), Value::Absent, "{}", field.name());
+            }
+            for field in
+                OWN.iter().filter(|field| event.has_no_place_for(field) || !event.homes().meet(Homes::of([*field].into_iter())))
+            {
+                let absent = matches!(field, Field::Template) || event.placed(field) == Value::Absent;
+                assert!(absent, "{}", field.name());
             }
         }
     }

@@ -28,7 +28,7 @@ pub use anomaly::{Anomaly, AnomalyId, Evidence, State};
 pub use datagram::Datagram;
 pub use entity::{Entity, Keys, PARTITIONS, Scope, hash, partition};
 pub use event::{Clock, Detail, Event, Level, Log, Web, network_name};
-pub use field::{Field, Value};
+pub use field::{Field, Homes, Value};
 pub use finding::{Finding, Part, Verdict};
 pub use flow::{Action, ConnectionState, Direction, Flow};
 pub use incident::{Incident, Stage, Step};

@@ -79,9 +79,8 @@ pub fn set(event: &mut Event) {
     keys.set(Scope::Source, event.origin.id.max(1));
     match event.client {
         Some(client) => {
-            let (client, network) = of_address(client);
-            keys.set(Scope::Client, client);
-            keys.set(Scope::Network, network);
+            keys.set(Scope::Client, of_address(client));
+            keys.set(Scope::Network, of_network(client));
         }
         None => keys.name(Scope::Client, event.text(event.client_text)),
     }
@@ -98,7 +97,7 @@ pub fn set(event: &mut Event) {
     }
     match &event.detail {
         Detail::Web(_) => keys.set(Scope::Endpoint, event.skeleton.max(1)),
-        Detail::Flow(flow) => keys.set(Scope::Victim, of_address(flow.destination).0),
+        Detail::Flow(flow) => keys.set(Scope::Victim, of_address(flow.destination)),
         Detail::Log(_) => {}
     }
     event.keys = keys;
@@ -108,24 +107,34 @@ fn named(name: &Option<Box<str>>) -> &[u8] {
     name.as_deref().unwrap_or_default().as_bytes()
 }
 
-/// The keys of an address and of the /24 or /64 around it.
-fn of_address(address: IpAddr) -> (u64, u64) {
+/// The key of an address.
+#[inline]
+fn of_address(address: IpAddr) -> u64 {
     use std::fmt::Write;
-    let (mut name, mut network) = (Shown::new(), Shown::new());
+    let mut name = Shown::new();
     match address {
         IpAddr::V4(v4) => {
             let [a, b, c, d] = v4.octets();
             [a, b, c].iter().for_each(|&octet| name.push_octet(octet, false));
-            network = name;
-            network.push(b"0/24");
             name.push_octet(d, true);
         }
-        IpAddr::V6(v6) => {
-            let around = std::net::Ipv6Addr::from_bits(v6.to_bits() >> 64 << 64);
-            // Writing into `Shown` cannot fail: what does not fit is dropped, and every address fits.
-            let _ = write!(name, "{v6}");
-            let _ = write!(network, "{around}/64");
-        }
+        // Writing into `Shown` cannot fail: what does not fit is dropped, and every address fits.
+        IpAddr::V6(v6) => _ = write!(name, "{v6}"),
     }
-    (hash(name.bytes()).max(1), hash(network.bytes()).max(1))
+    hash(name.bytes()).max(1)
+}
+
+/// The key of the /24 or /64 around an address.
+#[inline]
+fn of_network(address: IpAddr) -> u64 {
+    use std::fmt::Write;
+    let mut network = Shown::new();
+    match address {
+        IpAddr::V4(v4) => {
+            v4.octets()[..3].iter().for_each(|&octet| network.push_octet(octet, false));
+            network.push(b"0/24");
+        }
+        IpAddr::V6(v6) => _ = write!(network, "{}/64", std::net::Ipv6Addr::from_bits(v6.to_bits() >> 64 << 64)),
+    }
+    hash(network.bytes()).max(1)
 }

@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, VecDeque};
 
+use foldhash::fast::RandomState;
 use serde::{Deserialize, Serialize};
 
 use super::Attempt;
@@ -18,7 +19,8 @@ const PATIENCE: i64 = 90 * SECOND;
 #[serde(from = "Saved", into = "Saved")]
 pub(super) struct Pending {
     waiting: VecDeque<(u64, u64)>,
-    by_conversation: HashMap<u64, (u64, Attempt)>,
+    /// Its hash has a key of its own, since whoever scans chooses the conversations.
+    by_conversation: HashMap<u64, (u64, Attempt), RandomState>,
     next: u64,
 }
 

@@ -10,9 +10,9 @@ const SYN: u8 = 2;
 const RST: u8 = 4;
 const ACK: u8 = 16;
 
-/// The event that a row tells of, without its skeleton and keys.
+/// Appends the event that a row tells of, without its skeleton and keys.
 #[inline]
-pub(super) fn of(record: &Record, row: &Row) -> Event {
+pub(super) fn of<'a>(record: &Record, row: &Row, events: &'a mut Vec<Event>) -> &'a mut Event {
     let state = state(row);
     let action = action(row.firewall_event);
     let flow = Flow {
@@ -32,7 +32,10 @@ pub(super) fn of(record: &Record, row: &Row) -> Event {
         sampling: row.sampling,
         ..Flow::default()
     };
-    let mut event = Event::new(record, Detail::Flow(flow));
+    // Where it is to stay: an event is too large to be carried about.
+    let at = events.len();
+    events.push(Event::new(record, Detail::Flow(flow)));
+    let event = &mut events[at];
     event.at = Timestamp::from_nanos(row.start);
     event.clock = Clock::Stated;
     event.duration = Duration::from_nanos(row.end.saturating_sub(row.start).max(0).unsigned_abs());

@@ -155,11 +155,9 @@ impl FlowReader {
             own.position = record.position.within(number);
             own.position.line = first.map_or(record.position.line, |first| first + number as u64);
             let room = parts.room();
-            room.push(event::of(&own, &row));
-            if let Some(event) = room.last_mut() {
-                event.skeleton = self.skeletons[event::kind(event)];
-                lapwing_parse::keys::set(event);
-            }
+            let event = event::of(&own, &row, room);
+            event.skeleton = self.skeletons[event::kind(event)];
+            lapwing_parse::keys::set(event);
         }
     }
 }
