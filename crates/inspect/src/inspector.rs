@@ -237,10 +237,12 @@ impl Inspector {
     fn confirm(&mut self, rule: &Rule, text: &[u8], scratch: &mut Scratch) -> Option<Range<usize>> {
         match &rule.check {
             Check::Text(regex) if rule.foreign => {
-                let found = regex.get()?.captures(text)?;
+                let regex = regex.get()?;
+                let mut found = regex.create_captures();
+                regex.captures(text, &mut found);
+                let all = found.get_match()?.range();
                 self.of_site = true;
-                let own = own(&self.host, found.get(1)?.as_bytes());
-                found.get(0).map(|all| all.range()).filter(|_| !own)
+                (!own(&self.host, &text[found.get_group(1)?.range()])).then_some(all)
             }
             // Whether it matches costs half of where.
             Check::Text(regex) => regex.get().filter(|regex| regex.is_match(text))?.find(text).map(|found| found.range()),

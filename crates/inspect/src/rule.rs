@@ -2,7 +2,8 @@
 
 use std::sync::{Arc, OnceLock};
 
-use regex::bytes::{Regex, RegexBuilder};
+use regex_automata::meta::{Config, Regex};
+use regex_automata::util::syntax;
 use serde::Deserialize;
 use serde_saphyr::{Location, Spanned};
 
@@ -133,9 +134,11 @@ impl Lazy {
     /// None where it is too large to compile, which the loading of its rule rules out for any but absurd ones.
     pub(crate) fn get(&self) -> Option<&Regex> {
         let compile = || {
-            let mut builder = RegexBuilder::new(&self.source);
-            builder.unicode(false).dot_matches_new_line(true).multi_line(self.lines).size_limit(4 << 20).dfa_size_limit(CACHE);
-            builder.build().ok()
+            let syntax = syntax::Config::new().unicode(false).utf8(false).dot_matches_new_line(true).multi_line(self.lines);
+            // The literals of all rules were looked for already: looking for those of one again would cost more than it saves.
+            let config = Config::new().auto_prefilter(false).utf8_empty(false);
+            let config = config.nfa_size_limit(Some(4 << 20)).hybrid_cache_capacity(CACHE);
+            Regex::builder().syntax(syntax).configure(config).build(&self.source).ok()
         };
         self.regex.get_or_init(compile).as_ref()
     }

@@ -1,5 +1,7 @@
 //! What a series usually counts at this hour of the week, or of the day while it has not seen enough weeks.
 
+use std::ops::Range;
+
 use serde::{Deserialize, Serialize};
 
 use crate::forecast::Forecast;
@@ -7,6 +9,9 @@ use crate::moments::Moments;
 
 const HOURS: i64 = 24;
 const WEEK: i64 = 7 * HOURS;
+const SLOTS: usize = (WEEK + HOURS) as usize;
+/// Nothing is no surprise where no more than this is expected.
+const CALM: f32 = 1.0;
 /// The newest value of an hour of the week weighs at least so much: about the last five weeks count.
 const WEEK_RATE: f32 = 0.2;
 /// The same for hours of the day: about the last ten days.
@@ -20,7 +25,7 @@ const CLIP: f64 = 4.0;
 const PRIOR: f64 = 0.1;
 const PRIOR_ERRORS: f64 = 12.0;
 
-/// Counts per hour, by hour of the week and by hour of the day; 1.6 kB once it has seen an hour. Winters' seasonal factors
+/// Counts per hour, by hour of the week and by hour of the day; 1.2 kB once it has seen an hour. Winters' seasonal factors
 /// without trend (Winters: Forecasting sales by exponentially weighted moving averages, Management Science 6, 1960), with the
 /// dispersion learnt from how well its own forecasts did.
 ///
@@ -34,16 +39,12 @@ const PRIOR_ERRORS: f64 = 12.0;
 /// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Season {
-    /// The hours of the week, then those of the day; empty before the first value.
-    slots: Vec<Slot>,
+    /// The means of the hours of the week, then of those of the day; empty before the first value.
+    means: Vec<f32>,
+    /// How many values each was learnt from.
+    seen: Vec<u16>,
     /// Relative variance of forecasts beyond Poisson's.
     errors: Moments,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
-struct Slot {
-    mean: f32,
-    seen: u16,
 }
 
 /// What a seasonal forecast rests on.
@@ -57,7 +58,7 @@ pub enum Basis {
 
 impl Default for Season {
     fn default() -> Self {
-        Season { slots: Vec::new(), errors: Moments::new(ERRORS) }
+        Season { means: Vec::new(), seen: Vec::new(), errors: Moments::new(ERRORS) }
     }
 }
 
@@ -74,82 +75,92 @@ impl Season {
         if !x.is_finite() || x < 0.0 {
             return;
         }
-        let places = places(hour);
-        if let Some((slot, ..)) = self.slot(places).filter(|(slot, ..)| x > 0.0 || slot.mean > 1.0) {
-            let mean = f64::from(slot.mean).max(1.0);
+        let [week, day] = places(hour);
+        // That nothing came where next to nothing was expected says nothing of how uneven what comes is. Of most series and most
+        // hours that is all there is to say.
+        if let Some(known) = self.known(hour).filter(|known| x > 0.0 || known.mean > CALM) {
+            let mean = f64::from(known.mean).max(1.0);
             let error = ((x - mean).powi(2) - mean) / (mean * mean);
             self.errors.update(error.clamp(0.0, CLIP));
             x = x.min(5.0 * mean + 10.0);
         }
-        if self.slots.len() != (WEEK + HOURS) as usize {
-            self.slots = vec![Slot::default(); (WEEK + HOURS) as usize];
+        if self.means.len() != SLOTS || self.seen.len() != SLOTS {
+            (self.means, self.seen) = (vec![0.0; SLOTS], vec![0; SLOTS]);
         }
-        let [week, day] = places;
-        self.slots[week].learn(x, WEEK_RATE);
-        self.slots[day].learn(x, DAY_RATE);
+        learn(x as f32, &mut self.means[week..=week], &mut self.seen[week..=week], WEEK_RATE);
+        learn(x as f32, &mut self.means[day..=day], &mut self.seen[day..=day], DAY_RATE);
     }
 
-    /// Learns that nothing came in some hours: what [`Season::observe`] learns of each, in less time.
+    /// Learns that nothing came in some hours, which mostly follow one another: what [`Season::observe`] learns of each, in less
+    /// time.
     pub fn observe_nothing(&mut self, hours: impl IntoIterator<Item = i64>) {
+        let mut run = 0..0;
         for hour in hours {
-            let [week, day] = places(hour);
-            // That nothing came where next to nothing was expected says nothing of how uneven what comes is. Of most series and
-            // most hours that is all there is to say.
-            match self.slots.split_at_mut_checked(WEEK as usize) {
-                Some((weeks, days)) if weeks[week].mean <= 1.0 && days[day - WEEK as usize].mean <= 1.0 => {
-                    weeks[week].learn_nothing(WEEK_RATE);
-                    days[day - WEEK as usize].learn_nothing(DAY_RATE);
-                }
-                _ => self.observe(hour, 0.0),
+            if hour != run.end {
+                self.quiet(std::mem::replace(&mut run, hour..hour));
             }
+            run.end = hour.wrapping_add(1);
+        }
+        self.quiet(run);
+    }
+
+    fn quiet(&mut self, mut hours: Range<i64>) {
+        while !hours.is_empty() {
+            let [week, day] = places(hours.start);
+            // To the end of the day: so long both places go on side by side.
+            let count = (hours.end - hours.start).min((SLOTS - day) as i64);
+            let [weeks, days] = [week, day].map(|from| from..from + count as usize);
+            let calm = |hours: &Range<usize>| {
+                self.means.get(hours.clone()).is_some_and(|means| !means.iter().fold(false, |loud, mean| loud | (*mean > CALM)))
+            };
+            if calm(&weeks) && calm(&days) && self.seen.len() == SLOTS {
+                learn(0.0, &mut self.means[weeks.clone()], &mut self.seen[weeks], WEEK_RATE);
+                learn(0.0, &mut self.means[days.clone()], &mut self.seen[days], DAY_RATE);
+            } else {
+                (hours.start..hours.start + count).for_each(|hour| self.observe(hour, 0.0));
+            }
+            hours.start += count;
         }
     }
 
     /// What is expected of an hour and what that rests on; `None` until its hour of the day was seen twice.
     #[must_use]
     pub fn forecast(&self, hour: i64) -> Option<(Forecast, Basis)> {
-        let (slot, basis, most) = self.slot(places(hour))?;
-        let (mean, known) = (f64::from(slot.mean), self.errors.steps.min(1_000) as f64);
-        let dispersion = (self.errors.mean * known + PRIOR * PRIOR_ERRORS) / (known + PRIOR_ERRORS);
-        let steps = f64::from(slot.seen).min(f64::from(most));
+        let Known { mean, seen, basis, most } = self.known(hour)?;
+        let (mean, compared) = (f64::from(mean), self.errors.steps.min(1_000) as f64);
+        let dispersion = (self.errors.mean * compared + PRIOR * PRIOR_ERRORS) / (compared + PRIOR_ERRORS);
+        let steps = f64::from(seen).min(f64::from(most));
         Some((Forecast { mean, variance: mean + dispersion * mean * mean, steps }, basis))
     }
 
-    /// What is known of an hour, what that rests on, and after how many values it knows no more.
-    #[inline]
-    fn slot(&self, [week, day]: [usize; 2]) -> Option<(&Slot, Basis, f32)> {
-        let (week, day) = (self.slots.get(week)?, self.slots.get(day)?);
-        if week.seen >= NEEDED {
-            Some((week, Basis::Week, 2.0 / WEEK_RATE - 1.0))
-        } else if day.seen >= NEEDED {
-            Some((day, Basis::Day, 2.0 / DAY_RATE - 1.0))
-        } else {
-            None
-        }
+    fn known(&self, hour: i64) -> Option<Known> {
+        let [week, day] = places(hour);
+        let slot = |at: usize| Some((*self.means.get(at)?, *self.seen.get(at)?)).filter(|(_, seen)| *seen >= NEEDED);
+        let of_week = slot(week).map(|(mean, seen)| Known { mean, seen, basis: Basis::Week, most: 2.0 / WEEK_RATE - 1.0 });
+        of_week.or_else(|| slot(day).map(|(mean, seen)| Known { mean, seen, basis: Basis::Day, most: 2.0 / DAY_RATE - 1.0 }))
     }
-}
 
-impl Season {
     /// The largest mean of any of its hours: no forecast is higher.
     #[must_use]
     pub fn peak(&self) -> f64 {
-        self.slots.iter().map(|slot| f64::from(slot.mean)).fold(0.0, f64::max)
+        self.means.iter().map(|mean| f64::from(*mean)).fold(0.0, f64::max)
     }
 }
 
-impl Slot {
-    fn learn(&mut self, x: f64, least_rate: f32) {
-        self.seen = self.seen.saturating_add(1);
-        self.mean += (x as f32 - self.mean) * (1.0 / f32::from(self.seen)).max(least_rate);
-    }
+/// What is known of an hour, what that rests on, and after how many values it knows no more.
+struct Known {
+    mean: f32,
+    seen: u16,
+    basis: Basis,
+    most: f32,
+}
 
-    #[inline]
-    fn learn_nothing(&mut self, least_rate: f32) {
-        if self.mean == 0.0 {
-            self.seen = self.seen.saturating_add(1);
-        } else {
-            self.learn(0.0, least_rate);
-        }
+/// The same value comes to all of these.
+#[inline]
+fn learn(x: f32, means: &mut [f32], seen: &mut [u16], least_rate: f32) {
+    for (mean, seen) in means.iter_mut().zip(seen) {
+        *seen = seen.saturating_add(1);
+        *mean += (x - *mean) * (1.0 / f32::from(*seen)).max(least_rate);
     }
 }
 

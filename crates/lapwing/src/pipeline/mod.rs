@@ -136,7 +136,7 @@ fn cold(why: &str) {
 }
 
 /// Version of what snapshots contain: raised when a saved state can no longer be continued from.
-pub const SNAPSHOT_VERSION: u32 = 6;
+pub const SNAPSHOT_VERSION: u32 = 7;
 
 /// The wall clock: read here and nowhere below.
 #[must_use]
