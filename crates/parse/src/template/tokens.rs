@@ -159,25 +159,23 @@ impl Pieces<'_> {
     /// Goes to the end of the piece that starts here; says which classes of bytes it has.
     #[inline]
     fn skip_piece(&mut self) -> u8 {
-        let start = self.at;
-        let mut seen = 0;
-        while let Some(byte) = self.line.get(self.at) {
+        let (start, mut at, mut seen) = (self.at, self.at, 0);
+        while let Some(byte) = self.line.get(at) {
             let kind = class(*byte);
-            if kind & (SPACE | END) != 0 {
-                break;
-            }
-            // `key:value` is two pieces, `host:80`, `12:30:00` and `::1` are one.
-            if kind == COLON && seen == LETTER && self.at - start > 2 {
-                self.at += 1;
-                break;
-            }
-            // Two dots are a leader or an ellipsis: `enable.......0`.
-            if *byte == b'.' && self.line.get(self.at + 1) == Some(&b'.') {
-                break;
+            // Most bytes are letters and digits.
+            if kind & (SPACE | END | COLON | MARK) != 0 {
+                // `key:value` is two pieces, `host:80`, `12:30:00` and `::1` are one.
+                let key = kind == COLON && seen == LETTER && at - start > 2;
+                at += usize::from(key);
+                // Two dots are a leader or an ellipsis: `enable.......0`.
+                if key || kind & (SPACE | END) != 0 || *byte == b'.' && self.line.get(at + 1) == Some(&b'.') {
+                    break;
+                }
             }
             seen |= kind;
-            self.at += 1;
+            at += 1;
         }
+        self.at = at;
         seen
     }
 
