@@ -207,6 +207,7 @@ impl Detector for Silence {
         (self.voices, self.now) =
             postcard::from_bytes(state).map_err(|error| format!("the saved voices cannot be read: {error}"))?;
         self.voices.set_capacity(capacity);
+        self.due = Timestamp::MIN;
         Ok(())
     }
 
@@ -261,6 +262,27 @@ mod tests {
         let findings = observe(&mut *detector("silence", Scope::Source), &beside_one_that_is_late(600.0, 3000));
         assert_eq!(findings.len(), 1, "{findings:?}");
         assert_eq!(findings[0].entity.name.as_ref(), "late");
+    }
+
+    #[test]
+    fn who_was_quiet_in_what_is_loaded_is_told_at_once_whatever_was_due_before() {
+        let mut learnt = detector("silence", Scope::Source);
+        observe(&mut *learnt, &beats(0.0, 5.0, 720));
+        let mut state = Vec::new();
+        learnt.save(&mut state);
+        let mut other = Line::new(4000.0, "10.0.0.2", 200);
+        other.source = "b.log".to_owned();
+        let mut used = detector("silence", Scope::Source);
+        observe(&mut *used, &[other.web(0)]);
+        let tick = |silence: &mut dyn Detector| {
+            let mut findings = Findings::default();
+            findings.speaks(0, Some((0, Timestamp::from_seconds(4001))));
+            silence.tick(Timestamp::from_seconds(4001), &mut findings);
+            Findings::in_order([findings]).len()
+        };
+        assert_eq!(tick(&mut *used), 0, "nobody is known yet");
+        used.load(&state).unwrap();
+        assert_eq!(tick(&mut *used), 1);
     }
 
     #[test]

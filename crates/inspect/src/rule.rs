@@ -135,8 +135,8 @@ impl Lazy {
     pub(crate) fn get(&self) -> Option<&Regex> {
         let compile = || {
             let syntax = syntax::Config::new().unicode(false).utf8(false).dot_matches_new_line(true).multi_line(self.lines);
-            // The literals of all rules were looked for already: looking for those of one again would cost more than it saves.
-            let config = Config::new().auto_prefilter(false).utf8_empty(false);
+            // The literals of texts were looked for already: to look for those of one rule again costs more than it saves.
+            let config = Config::new().auto_prefilter(self.lines).utf8_empty(false);
             let config = config.nfa_size_limit(Some(4 << 20)).hybrid_cache_capacity(CACHE);
             Regex::builder().syntax(syntax).configure(config).build(&self.source).ok()
         };

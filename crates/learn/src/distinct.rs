@@ -42,11 +42,12 @@ impl From<Sketch> for Saved {
 }
 
 impl From<Saved> for Sketch {
-    /// A damaged state with too few registers counts anew what would be in the others.
-    fn from(Saved { registers: saved, estimate, open }: Saved) -> Sketch {
-        let mut registers = [0; REGISTERS];
-        registers.iter_mut().zip(saved).for_each(|(register, saved)| *register = saved);
-        Sketch { estimate, open, registers }
+    /// A damaged state with too few registers begins anew.
+    fn from(Saved { registers, estimate, open }: Saved) -> Sketch {
+        match registers.try_into() {
+            Ok(registers) => Sketch { estimate, open, registers },
+            Err(_) => Sketch::of(&[]),
+        }
     }
 }
 

@@ -133,6 +133,7 @@ impl Season {
         Some((Forecast { mean, variance: mean + dispersion * mean * mean, steps }, basis))
     }
 
+    /// What an hour rests on: its hour of the week, else its hour of the day, where that was seen twice.
     fn known(&self, hour: i64) -> Option<Known> {
         let [week, day] = places(hour);
         let slot = |at: usize| Some((*self.means.get(at)?, *self.seen.get(at)?)).filter(|(_, seen)| *seen >= NEEDED);

@@ -70,9 +70,9 @@ pub enum Detail {
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Web {
     pub method: Text,
-    /// As asked for: path, and query after `?`. The whole request line where that is malformed.
+    /// As asked for: path, and query after `?`. The whole request line where that is malformed. Set by [`Web::ask`].
     pub target: Text,
-    /// The part of it before the `?`.
+    /// The part of it before the `?`. Set by [`Web::ask`].
     pub path: Text,
     pub protocol: Text,
     /// 0 where unknown.
@@ -87,7 +87,7 @@ pub struct Web {
 }
 
 impl Web {
-    /// This is asked for: a text, and the bytes that it stands for.
+    /// This is asked for: a text, and exactly the bytes that it stands for.
     pub fn ask(&mut self, target: Text, bytes: &[u8]) {
         self.target = target;
         self.path = target.slice(0, memchr::memchr(b'?', bytes).unwrap_or(bytes.len()));

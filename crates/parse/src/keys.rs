@@ -32,7 +32,6 @@ const OCTETS: [([u8; 4], usize); 256] = {
 };
 
 /// An address as text, without allocation.
-#[derive(Clone, Copy)]
 struct Shown {
     bytes: [u8; ROOM],
     length: usize,

@@ -19,7 +19,7 @@ const PATIENCE: i64 = 90 * SECOND;
 #[serde(from = "Saved", into = "Saved")]
 pub(super) struct Pending {
     waiting: VecDeque<(u64, u64)>,
-    /// Its hash has a key of its own, since whoever scans chooses the conversations.
+    /// Hashed with a seed of its own in every process: whoever scans chooses the conversations.
     by_conversation: HashMap<u64, (u64, Attempt), RandomState>,
     next: u64,
 }

@@ -26,7 +26,7 @@ pub(super) struct FieldIndex {
     pub(super) equals: Equals,
     /// Sorted; the rules that become candidates by this number.
     pub(super) numbers: Vec<(f64, u32)>,
-    /// Bounds, and the rules whose candidates they make on the side that the comparison names.
+    /// Bounds, and the rules that become candidates by a number on the side of it that the comparison names.
     pub(super) compared: Vec<(Comparison, f64, u32)>,
     pub(super) bytes: Option<Bytes>,
 }

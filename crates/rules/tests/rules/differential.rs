@@ -47,7 +47,7 @@ fn item(words: Words) -> impl Strategy<Value = String> {
         let values: Vec<String> = values.iter().map(|value| quoted(value)).collect();
         format!("{}: [{}]", quoted(&format!("{field}{modifiers}")), values.join(", "))
     });
-    let numbers = (field.clone(), proptest::sample::select(&["", "|gt", "|lte", "|neq"][..]), 0..6u32)
+    let numbers = (field.clone(), proptest::sample::select(&["", "|gt", "|gte", "|lt", "|lte", "|neq"][..]), 0..6u32)
         .prop_map(|(field, modifier, number)| format!("{}: {}", quoted(&format!("{field}{modifier}")), number * 101));
     let regexes = (field.clone(), proptest::sample::select(&["re", "re|i"][..]), proptest::sample::select(&REGEXES[..]))
         .prop_map(|(field, modifiers, regex)| format!("{}: {}", quoted(&format!("{field}|{modifiers}")), quoted(regex)));
