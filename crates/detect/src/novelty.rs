@@ -101,7 +101,7 @@ impl Watch {
         let names: Vec<_> = fields.iter().map(Field::name).collect();
         // Everybody in the world knocks at every address: where a flow comes from is nothing new.
         let flows = !names.iter().any(|name| name.contains(".geo."));
-        Watch { salt: hash(names.join("+").as_bytes()), homes: Homes::of(fields.iter()), fields, flows }
+        Watch { salt: hash(names.join("+").as_bytes()), homes: Homes::of(&fields), fields, flows }
     }
 
     /// The hash of what stands in the watched fields; none where one of them is absent.

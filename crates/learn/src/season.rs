@@ -238,7 +238,7 @@ mod tests {
 
     #[test]
     fn hours_of_nothing_are_learnt_alike_one_by_one_and_together() {
-        let rare = |hour: i64| if mix(hour as u64, 1) % 40 == 0 { 1.0 } else { 0.0 };
+        let rare = |hour: i64| if mix(hour as u64, 1).is_multiple_of(40) { 1.0 } else { 0.0 };
         for counts in [shop as fn(i64) -> f64, rare, |_| 0.0] {
             let mut alone = Season::new();
             (0..2 * WEEK).filter(|hour| hour % 5 != 0).for_each(|hour| alone.observe(hour, counts(hour)));

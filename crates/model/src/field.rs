@@ -77,14 +77,19 @@ impl Homes {
 
     /// The homes of fields that are wanted together.
     #[must_use]
-    pub fn of<'a>(fields: impl Iterator<Item = &'a Field> + Clone) -> Homes {
+    pub fn of<'a>(fields: impl IntoIterator<Item = &'a Field>) -> Homes {
         let kinds = [
             (Homes::WEB, Detail::Web(crate::Web::default())),
             (Homes::LOG, Detail::Log(crate::Log::default())),
             (Homes::FLOW, Detail::Flow(Flow::default())),
         ];
-        let has_all = |detail: &Detail| fields.clone().all(|field| *field == Field::Template || field.is_of(detail));
-        Homes(kinds.iter().filter(|(_, detail)| has_all(detail)).fold(Homes::OTHERS.0, |homes, (home, _)| homes | home.0))
+        let mut homes = Homes(u8::MAX);
+        for field in fields.into_iter().filter(|field| **field != Field::Template) {
+            for (kind, detail) in &kinds {
+                homes.0 &= if field.is_of(detail) { u8::MAX } else { !kind.0 };
+            }
+        }
+        homes
     }
 
     /// Whether an event of these homes may have what those are the homes of.
@@ -521,9 +526,7 @@ mod tests {
             for field in OWN.iter().filter(|field| !field.is_of(&detail)) {
                 assert_eq!(event.placed(field), Value::Absent, "{}", field.name());
             }
-            for field in
-                OWN.iter().filter(|field| event.has_no_place_for(field) || !event.homes().meet(Homes::of([*field].into_iter())))
-            {
+            for field in OWN.iter().filter(|field| event.has_no_place_for(field) || !event.homes().meet(Homes::of([*field]))) {
                 let absent = matches!(field, Field::Template) || event.placed(field) == Value::Absent;
                 assert!(absent, "{}", field.name());
             }

@@ -77,9 +77,8 @@ const fn ends_and_digits(bytes: [u8; 8]) -> [u64; 2] {
     const ONES: u64 = u64::MAX / 255;
     const HIGH: u64 = ONES << 7;
     let word = u64::from_le_bytes(bytes);
-    // The two differ in one bit.
-    const { assert!(b'/' | 0x10 == b'?') }
-    let ended = (word | ONES * 0x10) ^ (ONES * b'?' as u64);
+    // The two differ in one bit only.
+    let ended = (word | (ONES * 0x10)) ^ (ONES * b'?' as u64);
     let counted = word ^ (ONES * b'0' as u64);
     let beyond = (counted & !HIGH) + ONES * (0x80 - 10);
     [ended.wrapping_sub(ONES) & !ended & HIGH, !(beyond | counted) & HIGH]
